@@ -1,0 +1,123 @@
+//! The table of codes: number, name and page, one row each. A code is never given to another error.
+
+use super::Severity;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal;)*) => {
+        /// The stable number of one kind of finding.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code { $($(#[$doc])* #[doc = $name] $variant),* }
+
+        impl Code {
+            /// Every code, in the order of the table.
+            pub const ALL: &'static [Code] = &[$(Code::$variant),*];
+
+            /// `E0201`
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $number),* }
+            }
+
+            /// `unknown-field`
+            pub const fn name(self) -> &'static str {
+                match self { $(Code::$variant => $name),* }
+            }
+
+            /// The page that `reftc explain` prints, in Markdown.
+            pub const fn page(self) -> &'static str {
+                match self { $(Code::$variant => include_str!(concat!("explain/", $number, ".md"))),* }
+            }
+        }
+    };
+}
+
+codes! {
+    // Syntax
+    UnexpectedText = "E0001", "unexpected-text";
+    UnterminatedString = "E0002", "unterminated-string";
+    UnclosedBlock = "E0003", "unclosed-block";
+    MissingSeparator = "E0004", "missing-separator";
+    ColonForEquals = "E0005", "colon-for-equals";
+    ForeignWord = "E0006", "foreign-word";
+    SmartQuotes = "E0007", "smart-quotes";
+    PositionSeparator = "E0008", "position-separator";
+    BadNumber = "E0009", "bad-number";
+    BadEscape = "E0010", "bad-escape";
+    NestedTooDeeply = "E0011", "nested-too-deeply";
+    UnknownDeclaration = "E0012", "unknown-declaration";
+    UnreadableSpec = "E0013", "unreadable-spec";
+    LaterVersion = "E0090", "later-version";
+    NewerEdition = "E0091", "newer-edition";
+    // Names
+    UnknownName = "E0101", "unknown-name";
+    DuplicateName = "E0102", "duplicate-name";
+    WrongKindOfName = "E0103", "wrong-kind-of-name";
+    CyclicDefinition = "E0104", "cyclic-definition";
+    AmbiguousWord = "E0105", "ambiguous-word";
+    // Fields and types
+    UnknownField = "E0201", "unknown-field";
+    DuplicateField = "E0202", "duplicate-field";
+    MissingField = "E0203", "missing-field";
+    WrongType = "E0204", "wrong-type";
+    OutOfRange = "E0205", "out-of-range";
+    UnknownWord = "E0206", "unknown-word";
+    BadArguments = "E0207", "bad-arguments";
+    MisplacedBlock = "E0208", "misplaced-block";
+    BadTemplate = "E0209", "bad-template";
+    BadPattern = "E0210", "bad-pattern";
+    // The model and what it allows
+    ModelNotFound = "E0301", "model-not-found";
+    ModelUnreadable = "E0302", "model-unreadable";
+    UnsupportedModel = "E0303", "unsupported-model";
+    TokenizerMismatch = "E0304", "tokenizer-mismatch";
+    LayerOutOfRange = "E0305", "layer-out-of-range";
+    RankTooHigh = "E0306", "rank-too-high";
+    NoNetwork = "E0307", "no-network";
+    DownloadFailed = "E0308", "download-failed";
+    TensorMismatch = "E0309", "tensor-mismatch";
+    NoChatTemplate = "E0310", "no-chat-template";
+    // Data
+    DataNotFound = "E0401", "data-not-found";
+    DataUnreadable = "E0402", "data-unreadable";
+    UnknownColumn = "E0403", "unknown-column";
+    EmptySplit = "E0404", "empty-split";
+    MissingValue = "E0405", "missing-value";
+    EmptyTarget = "E0406", "empty-target";
+    NoPositions = "E0407", "no-positions";
+    UnknownSplit = "E0408", "unknown-split";
+    NoRowsLeft = "E0409", "no-rows-left";
+    // The run
+    RunUnwritable = "E0501", "run-unwritable";
+    RunLocked = "E0502", "run-locked";
+    LossNotFinite = "E0503", "loss-not-finite";
+    RunNotFound = "E0504", "run-not-found";
+    DeviceUnavailable = "E0505", "device-unavailable";
+    InterventionMismatch = "E0506", "intervention-mismatch";
+    EngineFailed = "E0507", "engine-failed";
+    // Warnings
+    UnusedName = "W0101", "unused-name";
+    NothingToRun = "W0102", "nothing-to-run";
+    OverlongPrompts = "W0401", "overlong-prompts";
+    ClippedPositions = "W0402", "clipped-positions";
+    DroppedRows = "W0403", "dropped-rows";
+    RowsSampled = "W0404", "rows-sampled";
+    SplitToken = "W0405", "split-token";
+    OverlappingRows = "W0406", "overlapping-rows";
+    UnscorableGold = "W0407", "unscorable-gold";
+    DeadIntervention = "W0408", "dead-intervention";
+}
+
+impl Code {
+    /// Codes that begin with `W` are warnings.
+    pub const fn severity(self) -> Severity {
+        match self.as_str().as_bytes().first() {
+            Some(b'W') => Severity::Warning,
+            _ => Severity::Error,
+        }
+    }
+
+    /// Finds a code by its number or name, in any case.
+    pub fn find(text: &str) -> Option<Self> {
+        let matches = |code: &Self| code.as_str().eq_ignore_ascii_case(text) || code.name().eq_ignore_ascii_case(text);
+        Self::ALL.iter().copied().find(matches)
+    }
+}

@@ -1,0 +1,1 @@
+//! Renderers of diagnostics: for people (miette), short lines, and JSON lines for tools.

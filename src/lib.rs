@@ -1,0 +1,13 @@
+//! reftc: a compiler for representation finetuning.
+//!
+//! ```text
+//! spec.reft ─ syntax::parse ─▶ File ─ check ─▶ Spec ─ plan::lower ─▶ Plan ─ execute ─▶ events ─▶ store ─▶ report
+//! ```
+
+pub mod data;
+pub mod diag;
+pub mod intervention;
+pub mod model;
+pub mod plan;
+pub mod source;
+pub mod syntax;

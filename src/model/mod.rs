@@ -1,0 +1,3 @@
+//! The frozen model: where it is, what it is, and its forward pass.
+
+pub mod config;

@@ -1,0 +1,3 @@
+//! From text to [`tree::File`]; parsing never fails.
+
+pub mod tree;
