@@ -6,8 +6,11 @@
 
 pub mod data;
 pub mod diag;
+pub mod digest;
 pub mod intervention;
 pub mod model;
 pub mod plan;
 pub mod source;
+pub mod store;
 pub mod syntax;
+pub mod world;

@@ -1,0 +1,4 @@
+//! What stays on disk: run folders, their lock, and the user's cache. Every file is written beside and renamed.
+
+pub mod atomic;
+pub mod cache;

@@ -1,0 +1,189 @@
+//! The one door through which `check` and `plan` reach files, so that a test can stand in for the machine.
+
+use crate::digest;
+use crate::store::cache::Cache;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What `check` and `plan` may ask of the machine. Every method may be called from several threads.
+pub trait World: Sync {
+    /// The whole content of a file.
+    ///
+    /// # Errors
+    /// Whatever reading the file gives; the path then counts as touched all the same.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// The SHA-256 of a file's content, 64 hexadecimal digits; of an unchanged large file it is remembered.
+    ///
+    /// # Errors
+    /// Whatever reading the file gives.
+    fn digest(&self, path: &Path) -> io::Result<String>;
+
+    /// Whether there is a file or folder of that name.
+    fn exists(&self, path: &Path) -> bool;
+
+    /// The names in a folder, sorted; empty where it cannot be read. For near misses.
+    fn list(&self, folder: &Path) -> Vec<String>;
+
+    /// What an earlier compilation remembered under `kind` and `key`.
+    fn cached(&self, kind: &str, key: &str) -> Option<String>;
+
+    /// Remembers `value` for later compilations. The key must say all that the value depends on. Never fails.
+    fn remember(&self, kind: &str, key: &str, value: &str);
+
+    /// Every path asked for so far, sorted, those that are missing included.
+    fn touched(&self) -> Vec<PathBuf>;
+}
+
+/// The machine that reftc runs on.
+#[derive(Debug, Default)]
+pub struct RealWorld {
+    cache: Cache,
+    touched: Mutex<BTreeSet<PathBuf>>,
+}
+
+impl RealWorld {
+    /// A world that remembers things in `cache`.
+    pub fn new(cache: Cache) -> Self {
+        Self { cache, touched: Mutex::default() }
+    }
+
+    fn touch(&self, path: &Path) {
+        lock(&self.touched).insert(path.to_path_buf());
+    }
+}
+
+impl World for RealWorld {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.touch(path);
+        std::fs::read(path)
+    }
+
+    fn digest(&self, path: &Path) -> io::Result<String> {
+        self.touch(path);
+        self.cache.digest(path)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.touch(path);
+        path.exists()
+    }
+
+    fn list(&self, folder: &Path) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+        let mut names: Vec<String> =
+            entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    fn cached(&self, kind: &str, key: &str) -> Option<String> {
+        self.cache.get_text(kind, key)
+    }
+
+    fn remember(&self, kind: &str, key: &str, value: &str) {
+        self.cache.put_text(kind, key, value);
+    }
+
+    fn touched(&self) -> Vec<PathBuf> {
+        lock(&self.touched).iter().cloned().collect()
+    }
+}
+
+/// A world of files held in memory, for tests.
+#[derive(Debug, Default)]
+pub struct MemoryWorld {
+    files: BTreeMap<PathBuf, Vec<u8>>,
+    remembered: Mutex<BTreeMap<(String, String), String>>,
+    touched: Mutex<BTreeSet<PathBuf>>,
+}
+
+impl MemoryWorld {
+    /// Adds a file, or replaces its content.
+    #[must_use]
+    pub fn with(mut self, path: impl Into<PathBuf>, content: impl Into<Vec<u8>>) -> Self {
+        self.files.insert(path.into(), content.into());
+        self
+    }
+
+    fn touch(&self, path: &Path) {
+        lock(&self.touched).insert(path.to_path_buf());
+    }
+}
+
+impl World for MemoryWorld {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.touch(path);
+        self.files.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn digest(&self, path: &Path) -> io::Result<String> {
+        Ok(digest::of(self.read(path)?))
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.touch(path);
+        self.files.keys().any(|file| file.starts_with(path))
+    }
+
+    fn list(&self, folder: &Path) -> Vec<String> {
+        let inside = self.files.keys().filter_map(|file| file.strip_prefix(folder).ok());
+        let names = inside.filter_map(|rest| rest.components().next());
+        let names: BTreeSet<String> = names.map(|name| name.as_os_str().to_string_lossy().into_owned()).collect();
+        names.into_iter().collect()
+    }
+
+    fn cached(&self, kind: &str, key: &str) -> Option<String> {
+        lock(&self.remembered).get(&(kind.to_owned(), key.to_owned())).cloned()
+    }
+
+    fn remember(&self, kind: &str, key: &str, value: &str) {
+        lock(&self.remembered).insert((kind.to_owned(), key.to_owned()), value.to_owned());
+    }
+
+    fn touched(&self) -> Vec<PathBuf> {
+        lock(&self.touched).iter().cloned().collect()
+    }
+}
+
+/// A lock that outlives a panic elsewhere: the sets behind it are whole after every insertion.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_file_is_touched() {
+        let world = MemoryWorld::default().with("data/train.json", "[]");
+        assert!(world.read(Path::new("data/gone.json")).is_err());
+        assert_eq!(world.read(Path::new("data/train.json")).unwrap(), b"[]");
+        assert_eq!(world.touched(), [PathBuf::from("data/gone.json"), PathBuf::from("data/train.json")]);
+        assert_eq!(world.list(Path::new("data")), ["train.json"]);
+        assert!(world.exists(Path::new("data")));
+    }
+
+    #[test]
+    fn both_worlds_give_the_same_digest() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("abc");
+        std::fs::write(&path, "abc").unwrap();
+        let real = RealWorld::new(Cache::at(folder.path().join("cache")));
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(real.digest(&path).unwrap(), expected);
+        assert_eq!(MemoryWorld::default().with("abc", "abc").digest(Path::new("abc")).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_remembered_is_found_by_a_later_world() {
+        let folder = tempfile::tempdir().unwrap();
+        RealWorld::new(Cache::at(folder.path().to_path_buf())).remember("report", "key", "value");
+        let later = RealWorld::new(Cache::at(folder.path().to_path_buf()));
+        assert_eq!(later.cached("report", "key").as_deref(), Some("value"));
+        assert_eq!(later.cached("report", "other"), None);
+    }
+}
