@@ -2,3 +2,8 @@
 
 pub mod atomic;
 pub mod cache;
+pub mod environment;
+pub mod find;
+pub mod metrics;
+pub mod result;
+pub mod run_folder;

@@ -1,0 +1,249 @@
+//! The folder of one run, `runs/<experiment>/<first digits of the training hash>/`, held by one process at a time.
+//!
+//! The record of finished stages is `stages.json` while something is left to do and becomes `result.json` when
+//! nothing is: a folder without `result.json` is unfinished, and what it has finished is not done again.
+
+use super::atomic::{self, AtomicFile, reason, unwritable};
+use super::environment::Environment;
+use super::metrics::MetricsLog;
+use super::result::{EvalRecord, RunResult, TrainingRecord};
+use crate::diag::{Code, Diagnostic, Result};
+use std::fs::{File, TryLockError};
+use std::io::{ErrorKind, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// How many digits of the training hash name a folder; more only where two hashes begin alike.
+const DIGITS: [usize; 3] = [8, 16, 64];
+
+/// What to do where another process holds the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenLocked {
+    /// Give up with `E0502`.
+    Refuse,
+    /// Go on when the other process has ended.
+    Wait,
+}
+
+/// A run folder that this process holds. Dropping it lets go of the lock.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    result: RunResult,
+    _lock: File,
+}
+
+impl RunFolder {
+    /// Opens or creates the folder of a training.
+    ///
+    /// # Errors
+    /// `E0501` where it cannot be written, `E0502` where another process holds it.
+    pub fn open(runs: &Path, experiment: &str, training_hash: &str, when_locked: WhenLocked) -> Result<Self> {
+        for digits in DIGITS {
+            let path = runs.join(experiment).join(training_hash.get(..digits).unwrap_or(training_hash));
+            let mut folder = Self::hold(path, when_locked)?;
+            if folder.result.training_hash.is_empty() {
+                folder.result.experiment = experiment.to_owned();
+                folder.result.training_hash = training_hash.to_owned();
+                folder.save()?;
+            }
+            if folder.result.training_hash == training_hash {
+                return Ok(folder);
+            }
+        }
+        Err(unwritable(&runs.join(experiment).join(training_hash), &ErrorKind::AlreadyExists.into()))
+    }
+
+    /// Opens the folder of an earlier run, as [`super::find::run`] finds it.
+    ///
+    /// # Errors
+    /// `E0501` where it cannot be written, `E0502` where another process holds it.
+    pub fn reopen(path: &Path, when_locked: WhenLocked) -> Result<Self> {
+        Self::hold(path.to_path_buf(), when_locked)
+    }
+
+    fn hold(path: PathBuf, when_locked: WhenLocked) -> Result<Self> {
+        atomic::create_folder(&path)?;
+        let lock = hold_lock(&path, when_locked)?;
+        let result = read_result(&path).unwrap_or_default();
+        Ok(Self { path, result, _lock: lock })
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The finished stages so far.
+    pub fn result(&self) -> &RunResult {
+        &self.result
+    }
+
+    /// Whether every stage of the spec that last ran here is done.
+    pub fn is_finished(&self) -> bool {
+        self.path.join("result.json").is_file()
+    }
+
+    /// The folder for checkpoints of the training; it may not be there yet.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+
+    /// The folder for the trained intervention; it may not be there yet.
+    pub fn intervention(&self) -> PathBuf {
+        self.path.join("intervention")
+    }
+
+    /// Writes `spec.reft`, `plan.json` and `env.json`.
+    ///
+    /// # Errors
+    /// `E0501` with the path and the cause.
+    pub fn describe(&self, spec: &str, plan: &str, environment: &Environment) -> Result<()> {
+        atomic::write(&self.path.join("spec.reft"), spec.as_bytes())?;
+        atomic::write(&self.path.join("plan.json"), plan.as_bytes())?;
+        write_json(&self.path.join("env.json"), environment)
+    }
+
+    /// The finished training, if it ran on that kind of device and its intervention is still there.
+    pub fn trained(&self, device: &str) -> Option<&TrainingRecord> {
+        let is_kept = self.intervention().is_dir();
+        self.result.training.as_ref().filter(|training| is_kept && training.device == device)
+    }
+
+    /// The finished eval of that name and stage hash, if it ran on that kind of device and its rows are still there.
+    pub fn evaluated(&self, name: &str, hash: &str, device: &str) -> Option<&EvalRecord> {
+        let same = |eval: &&EvalRecord| eval.hash == hash && eval.device == device;
+        self.result.eval(name).filter(same).filter(|_| self.trained(device).is_some() && self.eval_path(name).is_file())
+    }
+
+    /// Forgets the training and all that was made from it, before it is done anew.
+    ///
+    /// # Errors
+    /// `E0501` with the path and the cause.
+    pub fn discard_training(&mut self) -> Result<()> {
+        let RunResult { experiment, training_hash, .. } = std::mem::take(&mut self.result);
+        self.result = RunResult { experiment, training_hash, ..RunResult::default() };
+        self.save()?;
+        for folder in [self.checkpoints(), self.intervention(), self.path.join("eval")] {
+            match std::fs::remove_dir_all(&folder) {
+                Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(unwritable(&folder, &cause)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// `metrics.jsonl`, for a training that has done `steps` optimizer steps; what lies beyond them is cut off.
+    ///
+    /// # Errors
+    /// `E0501` with the path and the cause.
+    pub fn metrics(&self, steps: usize) -> Result<MetricsLog> {
+        MetricsLog::open(&self.path.join("metrics.jsonl"), steps)
+    }
+
+    /// Begins `eval/<name>.jsonl`, which gets its name when it is finished.
+    ///
+    /// # Errors
+    /// `E0501` with the path and the cause.
+    pub fn eval_rows(&self, name: &str) -> Result<AtomicFile> {
+        atomic::create_folder(&self.path.join("eval"))?;
+        AtomicFile::create(&self.eval_path(name))
+    }
+
+    fn eval_path(&self, name: &str) -> PathBuf {
+        self.path.join("eval").join(format!("{name}.jsonl"))
+    }
+
+    /// Records that the training is finished and its intervention saved. Evals of an earlier training are forgotten.
+    ///
+    /// # Errors
+    /// `E0501` with the path and the cause.
+    pub fn record_training(&mut self, record: TrainingRecord) -> Result<()> {
+        self.result.training = Some(record);
+        self.result.evals.clear();
+        self.result.earlier.clear();
+        self.save()
+    }
+
+    /// Records that an eval is finished and its rows written.
+    ///
+    /// # Errors
+    /// `E0501` with the path and the cause.
+    pub fn record_eval(&mut self, record: EvalRecord) -> Result<()> {
+        self.result.put_eval(record);
+        self.save()
+    }
+
+    /// Writes `result.json`: all is done that a spec with evals of these names, in this order, asks for.
+    ///
+    /// # Errors
+    /// `E0501` with the path and the cause.
+    pub fn finish(&mut self, evals: &[&str]) -> Result<()> {
+        let before = self.result.clone();
+        self.result.arrange(evals);
+        if self.is_finished() && self.result == before {
+            return Ok(());
+        }
+        self.save()?;
+        let (stages, result) = (self.path.join("stages.json"), self.path.join("result.json"));
+        std::fs::rename(stages, &result).map_err(|cause| unwritable(&result, &cause))
+    }
+
+    /// Adds a line to `log.txt`. A log that cannot be written does not stop a run.
+    pub fn log(&self, line: &str) {
+        if let Ok(mut file) = File::options().create(true).append(true).open(self.path.join("log.txt")) {
+            let _ = file.write_all(format!("{line}\n").as_bytes());
+        }
+    }
+
+    /// Writes the record as that of an unfinished run.
+    fn save(&self) -> Result<()> {
+        let (stages, result) = (self.path.join("stages.json"), self.path.join("result.json"));
+        if result.is_file() {
+            std::fs::rename(&result, &stages).map_err(|cause| unwritable(&result, &cause))?;
+        }
+        write_json(&stages, &self.result)
+    }
+}
+
+/// The record of a run folder, finished or not; `None` where there is none that can be read.
+pub fn read_result(path: &Path) -> Option<RunResult> {
+    let read = |name: &str| serde_json::from_slice(&std::fs::read(path.join(name)).ok()?).ok();
+    read("stages.json").or_else(|| read("result.json"))
+}
+
+fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(|cause| unwritable(path, &cause.into()))?;
+    atomic::write(path, format!("{text}\n").as_bytes())
+}
+
+/// Takes the lock of a run folder; the file names the process that holds it.
+fn hold_lock(folder: &Path, when_locked: WhenLocked) -> Result<File> {
+    let path = folder.join(".lock");
+    let open = File::options().create(true).truncate(false).read(true).write(true).open(&path);
+    let mut file = open.map_err(|cause| unwritable(&path, &cause))?;
+    let taken = match file.try_lock() {
+        Err(TryLockError::WouldBlock) if when_locked == WhenLocked::Wait => file.lock(),
+        Err(TryLockError::WouldBlock) => return Err(locked(folder, &mut file)),
+        Err(TryLockError::Error(cause)) => Err(cause),
+        Ok(()) => Ok(()),
+    };
+    let named = taken.and_then(|()| file.set_len(0)).and_then(|()| file.rewind());
+    let named = named.and_then(|()| writeln!(file, "{}", std::process::id()));
+    named.map(|()| file).map_err(|cause| {
+        let message = format!("cannot lock {}: {}", folder.display(), reason(&cause));
+        let help = "put the runs on a local disk with `--runs FOLDER`: some network disks cannot lock files";
+        Box::new(Diagnostic::new(Code::RunUnwritable, message).in_file(path, None).help(help))
+    })
+}
+
+fn locked(folder: &Path, file: &mut File) -> Box<Diagnostic> {
+    let mut holder = String::new();
+    let _ = file.read_to_string(&mut holder);
+    let holder = match holder.trim() {
+        "" => "another process".to_owned(),
+        process => format!("process {process}"),
+    };
+    let message = format!("{holder} is working on the run {}", folder.display());
+    let help = "wait until it has ended and run again: what it has finished is not done twice";
+    Box::new(Diagnostic::new(Code::RunLocked, message).in_file(folder, None).help(help))
+}
