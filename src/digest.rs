@@ -1,5 +1,6 @@
 //! SHA-256, as 64 lower-case hexadecimal digits: how reftc names contents.
 
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::io::{self, Read};
 
@@ -23,6 +24,12 @@ pub fn of_reader(reader: &mut impl Read) -> io::Result<String> {
             Err(cause) => return Err(cause),
         }
     }
+}
+
+/// The canonical text of plain data: JSON without spaces, fields in their declared order.
+pub fn json(value: &impl Serialize) -> String {
+    // Plain data has no way to fail; should a type ever, its error must not be taken for another value's text.
+    serde_json::to_string(value).unwrap_or_else(|error| format!("{}: {error}", std::any::type_name_of_val(value)))
 }
 
 /// Bytes as hexadecimal digits, two each.

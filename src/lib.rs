@@ -4,6 +4,7 @@
 //! spec.reft ─ syntax::parse ─▶ File ─ check ─▶ Spec ─ plan::lower ─▶ Plan ─ execute ─▶ events ─▶ store ─▶ report
 //! ```
 
+pub mod check;
 pub mod data;
 pub mod diag;
 pub mod digest;

@@ -1,11 +1,52 @@
 //! The one door through which `check` and `plan` reach files, so that a test can stand in for the machine.
 
+use crate::data::chat::ChatTemplate;
+use crate::data::tokenizer::Tokenizer;
+use crate::diag::Result;
 use crate::digest;
+use crate::model::config::{ModelConfig, ModelSource};
 use crate::store::cache::Cache;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What `check` may know about a model. Each part is read when it is first asked for.
+pub trait ModelFacts {
+    /// The model's shape.
+    ///
+    /// # Errors
+    /// Where the config is unreadable (E0302) or of a family that reftc has no decoder for (E0303).
+    fn config(&self) -> Result<ModelConfig>;
+
+    /// The tokenizer.
+    ///
+    /// # Errors
+    /// Where it is missing, unreadable, or does not fit the model (E0304).
+    fn tokenizer(&self) -> Result<Arc<Tokenizer>>;
+
+    /// The chat template, if the model has one.
+    ///
+    /// # Errors
+    /// Where it cannot be compiled (E0310).
+    fn chat_template(&self) -> Result<Option<ChatTemplate>>;
+
+    /// Digests of what decides tokens and numbers.
+    ///
+    /// # Errors
+    /// Where a file cannot be read.
+    fn digests(&self) -> Result<ModelDigests>;
+}
+
+/// SHA-256 digests of what a model is made of, 64 hexadecimal digits each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelDigests {
+    pub tokenizer: String,
+    /// Config and weights; without the weights at hand, of the model's name.
+    pub weights: String,
+    /// The weights are not at hand.
+    pub provisional: bool,
+}
 
 /// What `check` and `plan` may ask of the machine. Every method may be called from several threads.
 pub trait World: Sync {
@@ -23,6 +64,12 @@ pub trait World: Sync {
 
     /// Whether there is a file or folder of that name.
     fn exists(&self, path: &Path) -> bool;
+
+    /// The facts of a model, its weights untouched.
+    ///
+    /// # Errors
+    /// Where the model is not found (E0301), cannot be read (E0302), or would have to be fetched (E0307).
+    fn model(&self, source: &ModelSource) -> Result<Box<dyn ModelFacts>>;
 
     /// The names in a folder, sorted; empty where it cannot be read. For near misses.
     fn list(&self, folder: &Path) -> Vec<String>;

@@ -4,4 +4,5 @@ pub mod answer;
 pub mod metric;
 pub mod positions;
 pub mod source;
+pub mod split;
 pub mod template;

@@ -4,12 +4,13 @@
 
 use crate::data::answer::Extractor;
 use crate::data::metric::Metric;
-use crate::data::positions::Segment;
-use crate::data::source::Source;
 use crate::data::template::Template;
-use crate::intervention::Kind;
 use crate::model::config::{ModelConfig, ModelSource, Precision};
 use serde::{Deserialize, Serialize};
+
+pub use crate::check::spec::{Optimizer, ScheduleShape, When};
+pub use crate::data::split::{Overlong, Split};
+pub use crate::intervention::{Activation, Intervention};
 
 /// Everything that one spec file runs, in written order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,57 +41,6 @@ pub struct Model {
     pub config: ModelConfig,
 }
 
-/// One `intervene` block.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Intervention {
-    pub name: String,
-    pub kind: Kind,
-    /// Ascending, without repeats.
-    pub layers: Vec<usize>,
-    pub segments: Vec<Segment>,
-    /// All segments share one set of parameters.
-    pub tied: bool,
-    pub rank: usize,
-    /// The share of coordinates of the edited state that is dropped in training.
-    pub dropout: f64,
-    pub activation: Activation,
-    /// The projection of `noreft` and `nodireft` has a bias.
-    pub bias: bool,
-}
-
-/// The function applied to the learned source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    Linear,
-    Relu,
-    Gelu,
-    Silu,
-    Tanh,
-}
-
-/// Rows, and how they become tokens.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Split {
-    pub source: Source,
-    pub prompt: Template,
-    pub target: Template,
-    /// The model's end token is appended to the target.
-    pub eos: bool,
-    pub overlong: Overlong,
-    /// Tokens; prompt and target together are cut to this many.
-    pub max_length: usize,
-}
-
-/// What becomes of a row that is longer than `max_length`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Overlong {
-    CutRight,
-    CutLeft,
-    Drop,
-}
-
 /// The training stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Train {
@@ -119,24 +69,6 @@ pub struct Schedule {
     pub warmup: usize,
 }
 
-/// The shape of a schedule after its warm-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ScheduleShape {
-    Linear,
-    Cosine,
-    Constant,
-}
-
-/// AdamW with decoupled weight decay; decay never touches rotations.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Optimizer {
-    pub beta1: f64,
-    pub beta2: f64,
-    pub epsilon: f64,
-    pub weight_decay: f64,
-}
-
 /// One evaluation stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Eval {
@@ -146,22 +78,14 @@ pub struct Eval {
     /// Greedy decoding stops after this many new tokens; 0 where nothing is generated (perplexity).
     pub max_tokens: usize,
     pub answer: Extractor,
+    /// The right answer; without it, what the extractor takes from the rendered target.
+    pub gold: Option<Template>,
     pub metric: Metric,
     /// The untouched model is measured too.
     pub baseline: bool,
     /// Rows of one forward pass.
     pub batch: usize,
     pub rows: usize,
-}
-
-/// When an evaluation runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum When {
-    End,
-    Epoch,
-    /// Every so many optimizer steps.
-    Steps(usize),
 }
 
 /// Parameter counts.

@@ -1,0 +1,204 @@
+//! The fields of one block: unknown, doubled and missing ones reported, defaults filled in.
+
+use super::Checker;
+use super::evaluate::Expected;
+use super::schema::{BLOCKS, Block, Default, Field};
+use super::scope::later;
+use super::value::Value;
+use crate::diag::{Code, Diagnostic, suggest};
+use crate::source::{Span, Spanned};
+use crate::syntax::tree;
+use std::collections::BTreeMap;
+
+/// The values of a block's fields. A field that is absent was reported, or may be left out.
+pub struct Fields {
+    /// The name of the block and where it begins.
+    pub head: Span,
+    values: BTreeMap<&'static str, Spanned<Value>>,
+    written: BTreeMap<&'static str, Span>,
+}
+
+impl Fields {
+    /// The value of a field.
+    pub fn get(&self, name: &str) -> Option<&Spanned<Value>> {
+        self.values.get(name)
+    }
+
+    /// Where the field was written, if it was: from its name to the end of its value.
+    pub fn written(&self, name: &str) -> Option<Span> {
+        self.written.get(name).copied()
+    }
+
+    /// A whole number that the table's bounds made fit.
+    pub fn count(&self, name: &str) -> Option<usize> {
+        usize::try_from(self.get(name)?.value.as_int()?).ok()
+    }
+
+    /// A number.
+    pub fn number(&self, name: &str) -> Option<f64> {
+        self.get(name)?.value.as_number()
+    }
+
+    /// A truth value.
+    pub fn flag(&self, name: &str) -> Option<bool> {
+        match self.get(name)?.value {
+            Value::Bool(flag) => Some(flag),
+            _ => None,
+        }
+    }
+
+    /// The name of the word or call.
+    pub fn word(&self, name: &str) -> Option<&'static str> {
+        self.get(name)?.value.form_name()
+    }
+}
+
+impl Checker<'_> {
+    /// Reads the fields of a block; `sections` gets the blocks inside it. `head` is the block's name, for what is missing.
+    pub fn fields<'t>(
+        &mut self,
+        block: &'static Block,
+        body: Option<&'t tree::Block>,
+        head: Span,
+        sections: Option<&mut Vec<&'t tree::Section>>,
+    ) -> Fields {
+        let mut fields = Fields { head, values: BTreeMap::new(), written: BTreeMap::new() };
+        let mut excused: Vec<&'static str> = Vec::new();
+        let mut broken = false;
+        let mut inner = Vec::new();
+        for entry in body.map_or(&[][..], |body| &body.entries) {
+            match entry {
+                tree::Entry::Field(field) => excused.extend(self.field(block, field, &mut fields)),
+                tree::Entry::Section(section) => inner.push(section),
+                tree::Entry::Comparison(comparison) => {
+                    self.sink.push(
+                        Diagnostic::at(
+                            Code::MisplacedBlock,
+                            comparison.span,
+                            "a comparison belongs into `expect { … }`",
+                            format!("inside `{}`", block.name),
+                        )
+                        .help(format!("write a field: `{} = …`", comparison.left.text())),
+                    );
+                }
+                tree::Entry::Remove(remove) => {
+                    self.sink.push(later(remove.span, "`remove`", "delete the block from the experiment"));
+                }
+                tree::Entry::Bad(_) => broken = true,
+            }
+        }
+        match sections {
+            Some(sections) => sections.extend(inner),
+            None => {
+                for section in inner {
+                    self.sink.push(misplaced(section, block));
+                }
+            }
+        }
+        for field in block.fields {
+            if fields.written.contains_key(field.name) || excused.contains(&field.name) {
+                continue;
+            }
+            match field.default {
+                Default::Text(text) => {
+                    if let Some(value) = self.default(text, field.holds, head) {
+                        fields.values.insert(field.name, value);
+                    }
+                }
+                Default::Required if !broken => self.sink.push(missing(block, field, head)),
+                _ => {}
+            }
+        }
+        fields
+    }
+
+    /// Reads one field; gives the name of the field that was probably meant, so that it is not reported as missing.
+    fn field(&mut self, block: &'static Block, written: &tree::Field, fields: &mut Fields) -> Option<&'static str> {
+        let name = written.name.text();
+        let Some(field) = block.field(&name) else {
+            let (diagnostic, meant) = unknown(block, &written.name, &name);
+            self.sink.push(diagnostic);
+            return meant;
+        };
+        if let Some(first) = fields.written.get(field.name) {
+            self.sink.push(
+                Diagnostic::at(
+                    Code::DuplicateField,
+                    written.name.span,
+                    format!("`{name}` is set twice in this `{}`", block.name),
+                    "set again here",
+                )
+                .label(*first, "first set here")
+                .help("remove one of them"),
+            );
+            return None;
+        }
+        fields.written.insert(field.name, written.span);
+        if field.default == Default::Later {
+            let help = format!("remove the field; `reftc describe {}` lists what there is", block.name);
+            self.sink.push(later(written.name.span, &format!("the field `{name}`"), &help));
+            return None;
+        }
+        let what = format!("`{name}`");
+        let expected = Expected { holds: field.holds, bound: field.bound, what: &what };
+        if let Some(value) = self.evaluate(&written.value, expected) {
+            fields.values.insert(field.name, value);
+        }
+        None
+    }
+}
+
+fn unknown(block: &'static Block, path: &tree::Path, name: &str) -> (Diagnostic, Option<&'static str>) {
+    let diagnostic = Diagnostic::at(
+        Code::UnknownField,
+        path.span,
+        format!("`{}` has no field `{name}`", block.name),
+        "unknown field",
+    );
+    if let Some(field) = block.fields.iter().find(|field| field.aliases.contains(&name)) {
+        let help = format!("here it is called `{}`: {}", field.name, field.doc);
+        return (diagnostic.help(help).fix(path.span, field.name), Some(field.name));
+    }
+    let names: Vec<&str> = block.fields.iter().map(|field| field.name).collect();
+    if let [nearest, ..] = suggest::near(name, names.iter().copied()).as_slice() {
+        let meant = block.field(nearest).map(|field| field.name);
+        return (diagnostic.help(format!("did you mean `{nearest}`?")).fix(path.span, *nearest), meant);
+    }
+    let owner = BLOCKS.iter().find(|other| other.field(name).is_some());
+    match owner {
+        Some(owner) => (diagnostic.help(format!("`{name}` is a field of `{}`", owner.name)), None),
+        None => (diagnostic.help(format!("its fields are {}", suggest::list(&names))), None),
+    }
+}
+
+fn missing(block: &Block, field: &Field, head: Span) -> Diagnostic {
+    Diagnostic::at(
+        Code::MissingField,
+        head,
+        format!("this `{}` does not say its `{}`", block.name, field.name),
+        format!("`{}` is missing", field.name),
+    )
+    .help(format!("add `{} = {}`: {}", field.name, field.holds.example(), field.doc))
+}
+
+/// The error of a block where no such block may stand.
+pub fn misplaced(section: &tree::Section, inside: &Block) -> Diagnostic {
+    let word = section.keyword.text.as_str();
+    let inner = ["intervene", "train", "eval"];
+    let diagnostic = Diagnostic::at(
+        Code::MisplacedBlock,
+        section.keyword.span,
+        format!("`{word}` is not a block of `{}`", inside.name),
+        format!("inside `{}`", inside.name),
+    );
+    if inside.name == "experiment" {
+        return match suggest::did_you_mean(word, inner) {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
+        };
+    }
+    match inner.contains(&word) {
+        true => diagnostic.help(format!("move `{word} {{ … }}` into an `experiment`")),
+        false => diagnostic.help(format!("its entries are fields; see `reftc describe {}`", inside.name)),
+    }
+}

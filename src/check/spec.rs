@@ -1,0 +1,122 @@
+//! What a file says, after every check: names resolved, types and facts proved, places kept for blame.
+
+use crate::data::answer::Extractor;
+use crate::data::metric::Metric;
+use crate::data::split::Split;
+use crate::data::template::Template;
+use crate::intervention::Intervention;
+use crate::model::config::{ModelConfig, ModelSource, Precision};
+use crate::source::Span;
+use crate::world::ModelDigests;
+use serde::{Deserialize, Serialize};
+
+/// The checked experiments of a file, in written order. One with errors is left out.
+#[derive(Clone, Debug, Default)]
+pub struct Spec {
+    pub experiments: Vec<Experiment>,
+}
+
+/// One checked experiment.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    pub name: String,
+    pub doc: String,
+    pub span: Span,
+    pub seed: u64,
+    pub model: Model,
+    pub interventions: Vec<Intervention>,
+    pub train: Train,
+    pub evals: Vec<Eval>,
+}
+
+/// A model and its facts.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub source: ModelSource,
+    pub precision: Precision,
+    pub config: ModelConfig,
+    pub digests: ModelDigests,
+}
+
+/// The checked training block.
+#[derive(Clone, Debug)]
+pub struct Train {
+    pub span: Span,
+    pub split: CheckedSplit,
+    pub epochs: usize,
+    pub batch: usize,
+    pub accumulate: usize,
+    pub learning_rate: f64,
+    pub schedule: ScheduleShape,
+    /// Share of the steps that rise from 0.
+    pub warmup: f64,
+    pub optimizer: Optimizer,
+    pub clip: Option<f64>,
+}
+
+/// A split and what was found in its rows.
+#[derive(Clone, Debug)]
+pub struct CheckedSplit {
+    pub split: Split,
+    pub facts: SplitFacts,
+}
+
+/// What the rows of a split are like as tokens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SplitFacts {
+    /// SHA-256 of the data file.
+    pub digest: String,
+    /// Rows after slices.
+    pub rows: usize,
+    /// Rows that have a target token after truncation.
+    pub usable: usize,
+    /// Prompt tokens, mean over the rows.
+    pub mean_prompt: f64,
+    /// Prompt and target tokens, mean over the rows.
+    pub mean_tokens: f64,
+    /// Prompt and target tokens of the longest row.
+    pub longest_tokens: usize,
+}
+
+/// A checked evaluation.
+#[derive(Clone, Debug)]
+pub struct Eval {
+    pub name: String,
+    pub span: Span,
+    pub split: CheckedSplit,
+    pub when: When,
+    pub max_tokens: usize,
+    pub answer: Extractor,
+    pub gold: Option<Template>,
+    pub metric: Metric,
+    pub baseline: bool,
+    pub batch: usize,
+}
+
+/// The shape of a schedule after its warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScheduleShape {
+    Linear,
+    Cosine,
+    Constant,
+}
+
+/// AdamW with decoupled weight decay; decay never touches rotations.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Optimizer {
+    pub beta1: f64,
+    pub beta2: f64,
+    pub epsilon: f64,
+    pub weight_decay: f64,
+}
+
+/// When an evaluation runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    End,
+    Epoch,
+    /// Every so many optimizer steps.
+    Steps(usize),
+}
