@@ -6,6 +6,7 @@
 
 pub mod data;
 pub mod diag;
+pub mod execute;
 pub mod intervention;
 pub mod model;
 pub mod plan;

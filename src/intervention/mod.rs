@@ -1,15 +1,14 @@
 //! Interventions: the registry of kinds and the trainable code between blocks.
+//!
+//! An `intervene` block expands to [`units::Unit`]s, one for each layer and set of parameters; [`formula`] computes an edit,
+//! [`edits`] puts it between the blocks of the frozen model, [`save`] keeps what was trained.
 
-use serde::{Deserialize, Serialize};
+pub mod edits;
+pub mod formula;
+pub mod orthogonal;
+pub mod random;
+pub mod reflections;
+pub mod registry;
+pub mod units;
 
-/// The kinds of interventions of pyreft, by the names that the reference gives them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    Loreft,
-    Noreft,
-    Consreft,
-    Lobireft,
-    Direft,
-    Nodireft,
-}
+pub use registry::Kind;
