@@ -68,7 +68,7 @@ impl BatchEdits {
                 continue;
             }
             let mask = match dropout {
-                Some(dropout) if unit.dropout > 0.0 => Some(dropout_mask(unit, prompts, dropout, device)?),
+                Some(dropout) if unit.dropout > 0.0 => Some(dropout_mask(interventions, unit, prompts, dropout)?),
                 _ => None,
             };
             layers.entry(unit.layer).or_default().push(UnitEdit { edit: edit.clone(), indices, mask });
@@ -118,9 +118,13 @@ fn packed_indices(unit: &Unit, prompts: &[PackedPrompt], device: &Device) -> Res
     Tensor::from_vec(indices, count, device)
 }
 
-fn dropout_mask(unit: &Unit, prompts: &[PackedPrompt], dropout: Dropout, device: &Device) -> Result<Tensor> {
-    let Dropout { seed, epoch } = dropout;
-    let hidden = unit.hidden_size()?;
+fn dropout_mask(
+    interventions: &Interventions,
+    unit: &Unit,
+    prompts: &[PackedPrompt],
+    Dropout { seed, epoch }: Dropout,
+) -> Result<Tensor> {
+    let hidden = interventions.hidden;
     let mut mask = Vec::new();
     for prompt in prompts {
         for position in unit.positions(prompt.tokens) {
@@ -129,5 +133,5 @@ fn dropout_mask(unit: &Unit, prompts: &[PackedPrompt], dropout: Dropout, device:
         }
     }
     let positions = mask.len() / hidden;
-    Tensor::from_vec(mask, (positions, hidden), device)
+    Tensor::from_vec(mask, (positions, hidden), &interventions.device)
 }

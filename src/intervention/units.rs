@@ -54,6 +54,10 @@ pub struct Parameter {
 /// All units of an experiment, in the order in which they act.
 #[derive(Clone, Debug)]
 pub struct Interventions {
+    /// The blocks that the units come from.
+    pub blocks: Vec<Intervention>,
+    /// Coordinates of a state.
+    pub hidden: usize,
     /// By layer, then in written order.
     pub units: Vec<Unit>,
     /// Where W, b and W₂ are; rotations are on the CPU.
@@ -72,7 +76,7 @@ impl Interventions {
             units.push(start.unit(block, name, layer, segments)?);
         }
         units.sort_by_key(|unit| unit.layer);
-        Ok(Self { units, device: device.clone() })
+        Ok(Self { blocks: blocks.to_vec(), hidden, units, device: device.clone() })
     }
 
     /// Everything trainable, in a fixed order.
@@ -116,14 +120,6 @@ impl Unit {
         let weight = self.weight.as_ref().map(|weight| weight.as_tensor().clone());
         let parameters = Parameters { directions, directions_bias, weight, bias: self.bias.as_tensor().clone() };
         Edit::new(self.kind.entry(), self.activation, &parameters)
-    }
-
-    /// The number of coordinates of the states that are edited.
-    pub fn hidden_size(&self) -> Result<usize> {
-        match &self.directions {
-            Directions::Rotation(rotation) => rotation.start().dim(0),
-            Directions::Projection { weight, .. } => weight.dim(1),
-        }
     }
 
     /// The prompt tokens that the unit edits in a prompt of `tokens` tokens, ascending, each once.
