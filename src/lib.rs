@@ -8,6 +8,7 @@ pub mod check;
 pub mod data;
 pub mod diag;
 pub mod digest;
+pub mod execute;
 pub mod intervention;
 pub mod model;
 pub mod plan;

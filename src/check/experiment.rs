@@ -171,14 +171,15 @@ impl Checker<'_> {
             self.check_rank(rank, value.span, model);
         }
         let Some(Value::Kind(kind)) = kind.map(|kind| kind.value) else { return None };
-        for (field, applies) in [("act", kind.has_activation()), ("bias", kind.has_bias()), ("dropout", kind.has_dropout())] {
-            if let (false, Some(span)) = (applies, fields.written(field)) {
+        let entry = kind.entry();
+        for field in ["act", "bias", "dropout"] {
+            if let (false, Some(span)) = (entry.has_field(field), fields.written(field)) {
                 self.sink.push(
                     Diagnostic::at(
                         Code::UnknownField,
                         span,
                         format!("`{}` has no `{field}`", kind.name()),
-                        format!("not part of {}", kind.formula()),
+                        format!("not part of {}", entry.formula),
                     )
                     .help("remove the field, or take another kind"),
                 );

@@ -93,6 +93,7 @@ codes! {
     DeviceUnavailable = "E0505", "device-unavailable";
     InterventionMismatch = "E0506", "intervention-mismatch";
     EngineFailed = "E0507", "engine-failed";
+    SavedFileUnreadable = "E0508", "saved-file-unreadable";
     // Warnings
     UnusedName = "W0101", "unused-name";
     NothingToRun = "W0102", "nothing-to-run";

@@ -1,45 +1,29 @@
 //! Interventions: the registry of kinds and the trainable code between blocks.
+//!
+//! An `intervene` block expands to [`units::Unit`]s, one for each layer and set of parameters; [`formula`] computes an edit,
+//! [`edits`] puts it between the blocks of the frozen model, [`save`] keeps what was trained.
 
-use crate::data::positions::Segment;
-use serde::{Deserialize, Serialize};
+pub mod block;
+pub mod edits;
+pub mod formula;
+pub mod orthogonal;
+pub mod random;
+pub mod reflections;
+pub mod registry;
+pub mod save;
+pub mod tensor_file;
+pub mod units;
 
-/// The kinds of interventions of pyreft, by the names that the reference gives them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    Loreft,
-    Noreft,
-    Consreft,
-    Lobireft,
-    Direft,
-    Nodireft,
-}
+pub use block::{Activation, Intervention};
+pub use registry::Kind;
 
-/// One `intervene` block.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Intervention {
-    pub name: String,
-    pub kind: Kind,
-    /// Ascending, without repeats.
-    pub layers: Vec<usize>,
-    pub segments: Vec<Segment>,
-    /// All segments share one set of parameters.
-    pub tied: bool,
-    pub rank: usize,
-    /// The share of coordinates of the edited state that is dropped in training.
-    pub dropout: f64,
-    pub activation: Activation,
-    /// The projection of `noreft` and `nodireft` has a bias.
-    pub bias: bool,
-}
+use crate::diag::{Code, Diagnostic};
 
-/// The function applied to the learned source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    Linear,
-    Relu,
-    Gelu,
-    Silu,
-    Tanh,
+/// E0507: candle could not do what a sound plan asked for, most often for want of memory.
+pub fn engine_failed(error: candle_core::Error) -> Box<Diagnostic> {
+    let text = error.to_string();
+    // With RUST_BACKTRACE the message of candle goes on with a backtrace.
+    let reason = text.lines().next().unwrap_or_default();
+    let help = "if memory ran out, set a smaller `batch` and a larger `accumulate`";
+    Box::new(Diagnostic::new(Code::EngineFailed, format!("the engine failed: {reason}")).help(help))
 }

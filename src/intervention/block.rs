@@ -1,0 +1,34 @@
+//! One `intervene` block as plain data.
+
+use super::Kind;
+use crate::data::positions::Segment;
+use serde::{Deserialize, Serialize};
+
+/// One `intervene` block.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Intervention {
+    pub name: String,
+    pub kind: Kind,
+    /// Ascending, without repeats.
+    pub layers: Vec<usize>,
+    pub segments: Vec<Segment>,
+    /// All segments share one set of parameters.
+    pub tied: bool,
+    pub rank: usize,
+    /// The share of coordinates of the edited state that is dropped in training.
+    pub dropout: f64,
+    pub activation: Activation,
+    /// The projection of `noreft` and `nodireft` has a bias.
+    pub bias: bool,
+}
+
+/// The function applied to the learned source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    Linear,
+    Relu,
+    Gelu,
+    Silu,
+    Tanh,
+}
