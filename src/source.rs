@@ -35,7 +35,7 @@ impl Span {
 }
 
 /// A value and the place that it was written at.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spanned<T> {
     pub value: T,
     pub span: Span,

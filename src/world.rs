@@ -118,6 +118,10 @@ impl World for RealWorld {
         path.exists()
     }
 
+    fn model(&self, _source: &ModelSource) -> Result<Box<dyn ModelFacts>> {
+        todo!()
+    }
+
     fn list(&self, folder: &Path) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
         let mut names: Vec<String> =
@@ -173,6 +177,10 @@ impl World for MemoryWorld {
     fn exists(&self, path: &Path) -> bool {
         self.touch(path);
         self.files.keys().any(|file| file.starts_with(path))
+    }
+
+    fn model(&self, _source: &ModelSource) -> Result<Box<dyn ModelFacts>> {
+        todo!()
     }
 
     fn list(&self, folder: &Path) -> Vec<String> {

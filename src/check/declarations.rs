@@ -7,11 +7,10 @@ use super::scope::Declared;
 use super::spec::Model;
 use super::types::Type;
 use super::value::{FormValue, TemplateValue, Value};
-use crate::data::rows::Rows;
 use crate::data::source::{Source, select};
 use crate::data::split::{Overlong, Split};
-use crate::data::template::{self, Template};
-use crate::data::{answer, read};
+
+use crate::data::read;
 use crate::diag::{Code, Diagnostic, Result, suggest};
 use crate::digest;
 use crate::model::config::{ModelSource, Precision};

@@ -328,15 +328,12 @@ impl Checker<'_> {
                 return None;
             }
         };
-        let names: Vec<&str> = parts
-            .iter()
-            .filter_map(|part| match part {
-                Part::Column(name) => Some(name.as_str()),
-                _ => None,
-            })
-            .collect();
-        let columns = names.into_iter().map(|name| Spanned::new(name.to_owned(), self.column_place(span, name)));
-        Some((parts, columns.collect()))
+        let named = parts.iter().filter_map(|part| match part {
+            Part::Column(name) => Some(Spanned::new(name.clone(), self.column_place(span, name))),
+            _ => None,
+        });
+        let columns = named.collect();
+        Some((parts, columns))
     }
 
     /// Where `{name}` stands inside a string literal; the whole literal where escapes hide it.

@@ -295,8 +295,8 @@ impl Checker<'_> {
             _ => None,
         };
         let wanted = if metric == Metric::Perplexity { Use::Loss } else { Use::Generation };
-        if let Some(gold) = &gold {
-            self.check_columns(&data, split, gold);
+        if let (Some(gold), Some(source)) = (&gold, data.splits.get(&split.value)) {
+            self.check_columns(source, gold);
         }
         let split = self.split_facts(&data, split, context, wanted);
         let answer = answer(fields.get("answer")?)?;

@@ -2,7 +2,7 @@
 
 use super::Checker;
 use super::evaluate::Expected;
-use super::schema::{BLOCKS, Block, Default, Field};
+use super::schema::{BLOCKS, Block, Fallback, Field};
 use super::scope::later;
 use super::value::Value;
 use crate::diag::{Code, Diagnostic, suggest};
@@ -12,8 +12,6 @@ use std::collections::BTreeMap;
 
 /// The values of a block's fields. A field that is absent was reported, or may be left out.
 pub struct Fields {
-    /// The name of the block and where it begins.
-    pub head: Span,
     values: BTreeMap<&'static str, Spanned<Value>>,
     written: BTreeMap<&'static str, Span>,
 }
@@ -62,7 +60,7 @@ impl Checker<'_> {
         head: Span,
         sections: Option<&mut Vec<&'t tree::Section>>,
     ) -> Fields {
-        let mut fields = Fields { head, values: BTreeMap::new(), written: BTreeMap::new() };
+        let mut fields = Fields { values: BTreeMap::new(), written: BTreeMap::new() };
         let mut excused: Vec<&'static str> = Vec::new();
         let mut broken = false;
         let mut inner = Vec::new();
@@ -100,12 +98,12 @@ impl Checker<'_> {
                 continue;
             }
             match field.default {
-                Default::Text(text) => {
+                Fallback::Text(text) => {
                     if let Some(value) = self.default(text, field.holds, head) {
                         fields.values.insert(field.name, value);
                     }
                 }
-                Default::Required if !broken => self.sink.push(missing(block, field, head)),
+                Fallback::Required if !broken => self.sink.push(missing(block, field, head)),
                 _ => {}
             }
         }
@@ -134,7 +132,7 @@ impl Checker<'_> {
             return None;
         }
         fields.written.insert(field.name, written.span);
-        if field.default == Default::Later {
+        if field.default == Fallback::Later {
             let help = format!("remove the field; `reftc describe {}` lists what there is", block.name);
             self.sink.push(later(written.name.span, &format!("the field `{name}`"), &help));
             return None;

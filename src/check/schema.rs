@@ -18,7 +18,7 @@ pub struct Block {
 pub struct Field {
     pub name: &'static str,
     pub holds: Type,
-    pub default: Default,
+    pub default: Fallback,
     pub bound: Bound,
     pub doc: &'static str,
     /// What other tools call it.
@@ -27,7 +27,7 @@ pub struct Field {
 
 /// What a field holds where nothing is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Default {
+pub enum Fallback {
     /// It must be written.
     Required,
     /// It may be left out, and then there is none.
@@ -76,6 +76,7 @@ impl Bound {
 }
 
 /// A word or call that makes a value of a domain type: `all`, `linear(warmup: 10%)`.
+#[derive(Debug)]
 pub struct Form {
     pub makes: Type,
     pub name: &'static str,
@@ -85,6 +86,7 @@ pub struct Form {
 }
 
 /// One argument of a form; those without a default must be given.
+#[derive(Debug)]
 pub struct Parameter {
     pub name: &'static str,
     pub holds: Type,
@@ -93,7 +95,7 @@ pub struct Parameter {
     pub doc: &'static str,
 }
 
-const fn field(name: &'static str, holds: Type, default: Default, doc: &'static str) -> Field {
+const fn field(name: &'static str, holds: Type, default: Fallback, doc: &'static str) -> Field {
     Field { name, holds, default, bound: Bound::Any, doc, aliases: &[] }
 }
 
@@ -136,7 +138,7 @@ const fn optional(
 }
 
 use Bound::{Any, AtLeast, Positive, Ratio, Share};
-use Default::{Later, None as Nothing, Required, Text};
+use Fallback::{Later, None as Nothing, Required, Text};
 
 /// Every block.
 pub const BLOCKS: &[Block] = &[

@@ -3,7 +3,6 @@
 use super::Checker;
 use super::declarations::{DataDeclaration, ModelDeclaration, SplitSource};
 use super::spec::{CheckedSplit, SplitFacts};
-use super::value::TemplateValue;
 use crate::data::encode::{encode_prompts, encode_split};
 use crate::data::positions::Segment;
 use crate::data::read;
@@ -13,10 +12,10 @@ use crate::data::split::Split;
 use crate::data::template::Template;
 use crate::diag::{Code, Diagnostic, Result, suggest};
 use crate::digest;
-use crate::source::{Span, Spanned};
+use crate::source::Spanned;
 
 /// At most this many rows are tokenised by a check.
-const SCANNED_ROWS: usize = 20_000;
+pub const SCANNED_ROWS: usize = 100_000;
 
 /// What a split is used for, which decides what of it is tokenised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +57,10 @@ impl Checker<'_> {
         let report = match self.report(&split, &table.digest, context, wanted) {
             Ok(report) => report,
             Err(diagnostic) => {
-                let place = if diagnostic.code == Code::NoChatTemplate {
-                    data.prompt.as_ref().map_or(source.source.span, |prompt| prompt.span)
-                } else {
-                    source.source.span
+                let place = match diagnostic.code {
+                    Code::NoChatTemplate => data.prompt.as_ref().map_or(source.source.span, |prompt| prompt.span),
+                    Code::MissingValue | Code::DataNotFound | Code::DataUnreadable => source.source.span,
+                    _ => context.model.source,
                 };
                 self.blame(diagnostic, place);
                 return None;
@@ -135,7 +134,7 @@ impl Checker<'_> {
                     format!("{label} has {table_rows} rows, and the first {} were checked", report.rows),
                     "checked in part",
                 )
-                .help("the rest is checked when the run reads it; a slice such as `[..20000]` keeps to what was checked"),
+                .help("the rest is checked when the run reads it; a slice keeps to what was checked"),
             );
         }
         if report.empty_targets.rows > 0 && wanted != Use::Generation {

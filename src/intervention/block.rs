@@ -1,6 +1,7 @@
 //! One `intervene` block as plain data.
 
 use super::Kind;
+use super::registry::unit_count;
 use crate::data::positions::Segment;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,14 @@ pub struct Intervention {
     pub activation: Activation,
     /// The projection of `noreft` and `nodireft` has a bias.
     pub bias: bool,
+}
+
+impl Intervention {
+    /// The number of trainable parameters, for states of `hidden` coordinates.
+    pub fn parameter_count(&self, hidden: usize) -> u64 {
+        let units = unit_count(self.layers.len(), self.segments.len(), self.tied) as u64;
+        units * self.kind.entry().parameter_count(hidden, self.rank, self.bias)
+    }
 }
 
 /// The function applied to the learned source.

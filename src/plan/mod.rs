@@ -2,6 +2,12 @@
 //!
 //! Equal plans have equal bytes. Paths say where a file is on this machine; hashes are over contents, never over paths.
 
+pub mod cost;
+mod hash;
+mod lower;
+
+pub use lower::lower;
+
 use crate::data::answer::Extractor;
 use crate::data::metric::Metric;
 use crate::data::template::Template;
@@ -65,7 +71,8 @@ pub struct Train {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
     pub shape: ScheduleShape,
-    /// Optimizer steps over which the rate rises from 0.
+    /// Share of the steps over which the rate rises from 0, and those steps.
+    pub warmup_share: f64,
     pub warmup: usize,
 }
 
@@ -104,9 +111,10 @@ pub struct Cost {
     pub train_flops: f64,
     /// Bytes of frozen weights in memory.
     pub weight_bytes: u64,
-    /// Bytes of saved activations, gradients and optimizer state at the largest step.
+    /// Bytes of saved states, gradients and optimizer state in a training step of mean length.
     pub training_bytes: u64,
-    /// Mean and longest prompt + target, in tokens.
+    /// Tokens of a training row: its prompt, and prompt and target together; means, and the longest.
+    pub mean_prompt: f64,
     pub mean_tokens: f64,
     pub longest_tokens: usize,
 }

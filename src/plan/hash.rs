@@ -1,0 +1,58 @@
+//! The tree of stage hashes: over what decides a stage, and nothing else.
+//!
+//! Not in it: comments, layout, names, documentation, paths, devices, and how many rows an evaluation takes at a time.
+
+use super::Hashes;
+use crate::check::spec::{CheckedSplit, Eval, Experiment};
+use crate::digest;
+
+/// The version of our numerics; a change that moves results moves this number, and old runs are then done anew.
+pub const NUMERICS: u32 = 1;
+
+/// The hashes of an experiment's stages.
+pub(super) fn hashes(experiment: &Experiment) -> Hashes {
+    let tokens = tokens(experiment, &experiment.train.split);
+    let train = &experiment.train;
+    let interventions: Vec<_> = experiment
+        .interventions
+        .iter()
+        .map(|block| {
+            let places = (&block.layers, &block.segments, block.tied);
+            (block.kind, places, block.rank, block.dropout, block.activation, block.bias)
+        })
+        .collect();
+    let training = stage(
+        "training",
+        &(
+            &tokens,
+            (&experiment.model.digests.weights, experiment.model.precision),
+            (experiment.seed, interventions),
+            (train.epochs, train.batch, train.accumulate, train.learning_rate),
+            (train.schedule, train.warmup, train.optimizer, train.clip),
+        ),
+    );
+    let evals = experiment.evals.iter().map(|eval| (eval.name.clone(), self::eval(experiment, eval, &training)));
+    Hashes { evals: evals.collect(), provisional: experiment.model.digests.provisional, tokens, training }
+}
+
+fn tokens(experiment: &Experiment, split: &CheckedSplit) -> String {
+    let CheckedSplit { split, facts } = split;
+    stage(
+        "tokens",
+        &(
+            (&experiment.model.digests.tokenizer, &facts.digest),
+            (&split.source.format, &split.source.steps, &split.prompt, &split.target),
+            (split.eos, split.overlong, split.max_length),
+        ),
+    )
+}
+
+fn eval(experiment: &Experiment, eval: &Eval, training: &str) -> String {
+    let tokens = tokens(experiment, &eval.split);
+    let measured = (eval.when, eval.max_tokens, &eval.answer, &eval.gold, eval.metric, eval.baseline);
+    stage("eval", &(training, tokens, measured))
+}
+
+fn stage(name: &str, decides: &impl serde::Serialize) -> String {
+    digest::of(digest::json(&(name, NUMERICS, decides)))
+}

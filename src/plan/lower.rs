@@ -1,0 +1,78 @@
+//! From the checked spec to the plan: defaults written out, steps counted, costs estimated, stages hashed.
+
+use super::{Cost, Eval, Experiment, Model, Parameters, Plan, Schedule, Train, cost, hash};
+use crate::check::spec::{self, Spec};
+
+/// Lowers every experiment of a spec.
+pub fn lower(spec: &Spec) -> Plan {
+    Plan { experiments: spec.experiments.iter().map(experiment).collect() }
+}
+
+fn experiment(checked: &spec::Experiment) -> Experiment {
+    let hidden = checked.model.config.hidden_size;
+    let interventions = checked.interventions.iter().map(|block| block.parameter_count(hidden)).sum();
+    let model = checked.model.config.parameters();
+    let parameters = Parameters { interventions, model, share: interventions as f64 / model as f64 };
+    let mut experiment = Experiment {
+        name: checked.name.clone(),
+        doc: checked.doc.clone(),
+        seed: checked.seed,
+        model: Model {
+            source: checked.model.source.clone(),
+            precision: checked.model.precision,
+            config: checked.model.config.clone(),
+        },
+        interventions: checked.interventions.clone(),
+        train: train(&checked.train),
+        evals: checked.evals.iter().map(eval).collect(),
+        parameters,
+        cost: Cost::default(),
+        hashes: hash::hashes(checked),
+    };
+    experiment.cost = cost::estimate(&experiment, &checked.train.split.facts);
+    experiment
+}
+
+fn train(checked: &spec::Train) -> Train {
+    let mut train = Train {
+        split: checked.split.split.clone(),
+        epochs: checked.epochs,
+        batch: checked.batch,
+        accumulate: checked.accumulate,
+        learning_rate: checked.learning_rate,
+        schedule: Schedule { shape: checked.schedule, warmup_share: checked.warmup, warmup: 0 },
+        optimizer: checked.optimizer,
+        clip: checked.clip,
+        steps: 0,
+        rows: 0,
+    };
+    train.count_steps(checked.split.facts.usable);
+    train
+}
+
+impl Train {
+    /// Sets the number of rows, and what follows from it: optimizer steps and warm-up steps.
+    ///
+    /// A last group of fewer rows, or of fewer forward passes, is a step of its own. The warm-up is rounded up, as
+    /// `TrainingArguments.get_warmup_steps` of transformers does.
+    pub fn count_steps(&mut self, rows: usize) {
+        self.rows = rows;
+        self.steps = rows.div_ceil(self.batch).div_ceil(self.accumulate) * self.epochs;
+        self.schedule.warmup = (self.schedule.warmup_share * self.steps as f64).ceil() as usize;
+    }
+}
+
+fn eval(checked: &spec::Eval) -> Eval {
+    Eval {
+        name: checked.name.clone(),
+        split: checked.split.split.clone(),
+        when: checked.when,
+        max_tokens: checked.max_tokens,
+        answer: checked.answer.clone(),
+        gold: checked.gold.clone(),
+        metric: checked.metric,
+        baseline: checked.baseline,
+        batch: checked.batch,
+        rows: checked.split.facts.rows,
+    }
+}
