@@ -1,0 +1,237 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// A compiler for representation finetuning: trains low-rank edits of a frozen language model as a .reft file says.
+#[derive(Debug, Parser)]
+#[command(name = "reftc", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 good, 1 findings in the spec, 2 wrong usage, 3 the run failed, 130 interrupted (checkpoint saved).")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// How findings are written: for people, in one line each, as JSON lines on stdout, or for GitHub's annotations
+    #[arg(long, global = true, value_enum, default_value_t = MessageFormat::Human)]
+    pub message_format: MessageFormat,
+
+    /// Colours and progress bars
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+
+    /// Fetch nothing over the network
+    #[arg(long, global = true)]
+    pub offline: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check specs: syntax, names, types, model facts, data. Needs no weights
+    Check(CheckArgs),
+    /// Write specs in their canonical form
+    Fmt(FmtArgs),
+    /// Show what a run would do: parameters, steps, costs, the layer × token picture, hashes
+    Plan(PlanArgs),
+    /// Train and evaluate; finished stages are not run again
+    Run(RunArgs),
+    /// Evaluate a finished run
+    Eval(EvalArgs),
+    /// Generate text with a finished run
+    Generate(GenerateArgs),
+    /// Explain a code such as E0201
+    Explain(ExplainArgs),
+    /// Describe blocks, fields, types and kinds of the language
+    Describe(DescribeArgs),
+    /// Show what reftc finds on this machine
+    Doctor(DoctorArgs),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+}
+
+/// Where the numbers are computed.
+#[derive(Clone, Debug, Args)]
+pub struct DeviceArgs {
+    /// cpu, cuda, cuda:N, metal, or auto
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+
+    /// Threads of the CPU (default: all cores)
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Spec files
+    #[arg(required = true, value_name = "SPEC")]
+    pub specs: Vec<PathBuf>,
+
+    /// Make a warning an error, by its name or code; `warnings` means all of them
+    #[arg(long, value_name = "NAME")]
+    pub deny: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct FmtArgs {
+    /// Spec files; `-` reads from stdin and writes to stdout
+    #[arg(required = true, value_name = "SPEC")]
+    pub specs: Vec<PathBuf>,
+
+    /// Change nothing; exit with 1 if a file is not in canonical form
+    #[arg(long)]
+    pub check: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Spec file
+    #[arg(value_name = "SPEC")]
+    pub spec: PathBuf,
+
+    /// Only this experiment
+    #[arg(long, value_name = "NAME")]
+    pub experiment: Option<String>,
+
+    /// The whole plan as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Spec file
+    #[arg(value_name = "SPEC")]
+    pub spec: PathBuf,
+
+    /// Only this experiment
+    #[arg(long, value_name = "NAME")]
+    pub experiment: Option<String>,
+
+    /// Run again whenever the spec or a file that it reads is saved
+    #[arg(long)]
+    pub watch: bool,
+
+    /// Run finished stages again
+    #[arg(long)]
+    pub force: bool,
+
+    /// Folder of runs
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub runs: PathBuf,
+
+    /// The results as JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// A run folder, `experiment/hash`, or an experiment's name for its newest run
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+
+    /// Only this evaluation
+    #[arg(long, value_name = "NAME")]
+    pub eval: Option<String>,
+
+    /// Folder of runs
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub runs: PathBuf,
+
+    /// The results as JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// A run folder, `experiment/hash`, or an experiment's name for its newest run
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+
+    /// The prompt, as the model gets it; `-` reads it from stdin
+    #[arg(value_name = "PROMPT")]
+    pub prompt: String,
+
+    /// New tokens at most
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub max_tokens: usize,
+
+    /// Draw tokens at random, more evenly the higher it is; 0 takes the likeliest
+    #[arg(long, value_name = "T", default_value_t = 0.0)]
+    pub temperature: f64,
+
+    /// Draw from the likeliest tokens that hold this share of the probability
+    #[arg(long, value_name = "P")]
+    pub top_p: Option<f64>,
+
+    /// Decides what is drawn
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+
+    /// Show the untouched model's text too
+    #[arg(long)]
+    pub baseline: bool,
+
+    /// Folder of runs
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub runs: PathBuf,
+
+    #[command(flatten)]
+    pub device: DeviceArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A code or its name; without one, all codes are listed
+    #[arg(value_name = "CODE")]
+    pub code: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct DescribeArgs {
+    /// A block (`train`), field (`train.lr`), type (`schedule`) or kind (`loreft`); without one, all blocks are listed
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// The whole language reference in Markdown
+    #[arg(long, conflicts_with = "name")]
+    pub markdown: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// How findings are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MessageFormat {
+    Human,
+    Short,
+    Json,
+    Github,
+}
+
+/// When colours and bars are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}

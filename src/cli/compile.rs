@@ -1,0 +1,73 @@
+//! From a path to a checked spec, for every command that compiles.
+
+use crate::check::{self, Spec};
+use crate::diag::{Code, Diagnostic, Severity};
+use crate::plan::{self, Plan};
+use crate::source::{FileId, Sources};
+use crate::syntax;
+use crate::syntax::tree::File;
+use crate::world::World;
+use std::path::Path;
+
+/// A spec after checking, with everything that was found.
+pub struct Compiled {
+    pub sources: Sources,
+    pub spec: Spec,
+    /// In the order of their places.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Compiled {
+    /// Whether the spec cannot be run.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// The plan of the spec; only of use without errors.
+    pub fn plan(&self) -> Plan {
+        plan::lower(&self.spec)
+    }
+
+    /// The text of the spec as it was read.
+    pub fn text(&self) -> &str {
+        self.sources.file(FileId(0)).map_or("", |file| file.text.as_str())
+    }
+}
+
+/// Reads and checks a spec. A file that cannot be read is a finding too.
+pub fn compile(path: &Path, world: &dyn World) -> Compiled {
+    let mut sources = Sources::default();
+    let (text, unreadable) = match read(path, world) {
+        Ok(text) => (text, None),
+        Err(diagnostic) => (String::new(), Some(diagnostic)),
+    };
+    let id = sources.add(path, text);
+    if let Some(diagnostic) = unreadable {
+        return Compiled { sources, spec: Spec::default(), diagnostics: vec![diagnostic] };
+    }
+    let (mut diagnostics, spec) = match sources.file(id) {
+        Some(source) => {
+            let (file, mut diagnostics): (File, _) = syntax::parse(id, &source.text);
+            let (spec, found) = check::check(&file, source, world);
+            diagnostics.extend(found);
+            (diagnostics, spec)
+        }
+        None => (Vec::new(), Spec::default()),
+    };
+    diagnostics.sort_by_key(|diagnostic| {
+        (diagnostic.span().is_none(), diagnostic.span().map(|span| (span.file, span.start, span.end)))
+    });
+    Compiled { sources, spec, diagnostics }
+}
+
+/// The text of a spec file.
+pub fn read(path: &Path, world: &dyn World) -> Result<String, Diagnostic> {
+    let unreadable = |message: String| Diagnostic::new(Code::UnreadableSpec, message).in_file(path, None);
+    let bytes = world.read(path).map_err(|error| {
+        let diagnostic = unreadable(format!("cannot read `{}`: {error}", path.display()));
+        diagnostic.help("name a .reft file: `reftc check spec.reft`")
+    })?;
+    String::from_utf8(bytes).map_err(|_| {
+        unreadable(format!("`{}` is not UTF-8 text", path.display())).help("save the file with the encoding UTF-8")
+    })
+}

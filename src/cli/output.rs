@@ -1,0 +1,88 @@
+//! The only place that prints: data to stdout, everything else to stderr.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line is what prints")]
+
+use super::args::{Cli, Color, MessageFormat};
+use crate::diag::render::{self, Style};
+use crate::diag::{Diagnostic, Severity};
+use crate::source::Sources;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+/// How this process talks.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    pub format: MessageFormat,
+    /// Colours and progress bars on stderr.
+    pub lively: bool,
+    width: usize,
+}
+
+impl Output {
+    /// As the arguments, the terminal and NO_COLOR say.
+    pub fn new(cli: &Cli) -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let lively = match cli.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => !plain && std::io::stderr().is_terminal(),
+        };
+        let width = indicatif::TermLike::width(&console::Term::stderr());
+        Self { format: cli.message_format, lively, width: usize::from(width).clamp(60, 120) }
+    }
+
+    /// Data, to stdout. A reader that has gone away is no error.
+    pub fn data(&self, text: &str) {
+        let mut stdout = std::io::stdout().lock();
+        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    }
+
+    /// A line about what happens, to stderr.
+    pub fn note(&self, text: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+
+    /// Findings and their summary; in JSON they are data.
+    pub fn findings(&self, diagnostics: &[Diagnostic], sources: &Sources) {
+        let mut text = String::new();
+        for diagnostic in diagnostics {
+            text.push_str(&match self.format {
+                MessageFormat::Human => {
+                    render::human(diagnostic, sources, Style { color: self.lively, unicode: true, width: self.width })
+                }
+                MessageFormat::Short => render::short(diagnostic, sources),
+                MessageFormat::Json => render::json(diagnostic, sources),
+                MessageFormat::Github => render::github(diagnostic, sources),
+            });
+            text.push('\n');
+        }
+        match self.format {
+            MessageFormat::Json | MessageFormat::Github => self.data(&text),
+            _ => self.note(text.trim_end_matches('\n')),
+        }
+    }
+
+    /// How many errors and warnings there were, and how to read on.
+    pub fn summary(&self, diagnostics: &[Diagnostic]) {
+        let human = matches!(self.format, MessageFormat::Human | MessageFormat::Short);
+        if let (true, Some(first)) = (human, diagnostics.first()) {
+            self.note(&format!("{}; `reftc explain {}` tells more", render::summary(diagnostics), first.code.as_str()));
+        }
+    }
+
+    /// An error of a run, without a spec around it.
+    pub fn failure(&self, diagnostic: &Diagnostic, sources: &Sources) {
+        self.findings(std::slice::from_ref(diagnostic), sources);
+    }
+
+    /// Wrong usage of the command line.
+    pub fn usage_error(&self, message: &str, help: &str) {
+        self.note(&format!("error: {message}\n\nhelp: {help}"));
+    }
+}
+
+/// 1 where there are errors, 0 otherwise.
+pub fn exit_code(diagnostics: &[Diagnostic]) -> ExitCode {
+    let errors = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    if errors { ExitCode::from(1) } else { ExitCode::SUCCESS }
+}

@@ -1,0 +1,48 @@
+//! `reftc plan`
+
+use super::args::PlanArgs;
+use super::compile::{Compiled, compile};
+use super::output::Output;
+use crate::digest;
+use crate::plan::Plan;
+use crate::report;
+use crate::world::World;
+use std::process::ExitCode;
+
+/// Prints the plan of a spec.
+pub fn plan(arguments: &PlanArgs, world: &dyn World, output: &Output) -> ExitCode {
+    let compiled = compile(&arguments.spec, world);
+    let plan = match select(&compiled, arguments.experiment.as_deref(), output) {
+        Ok(plan) => plan,
+        Err(code) => return code,
+    };
+    if arguments.json {
+        output.data(&format!("{}\n", digest::json(&plan)));
+    } else {
+        let texts: Vec<String> = plan.experiments.iter().map(report::plan::text).collect();
+        output.data(&texts.join("\n"));
+    }
+    ExitCode::SUCCESS
+}
+
+/// The plan of all experiments or of one, after its findings are shown; else the exit code.
+pub fn select(compiled: &Compiled, experiment: Option<&str>, output: &Output) -> Result<Plan, ExitCode> {
+    if !compiled.diagnostics.is_empty() {
+        output.findings(&compiled.diagnostics, &compiled.sources);
+        output.summary(&compiled.diagnostics);
+    }
+    if compiled.has_errors() {
+        return Err(ExitCode::from(1));
+    }
+    let mut plan = compiled.plan();
+    if let Some(name) = experiment {
+        let names: Vec<String> = plan.experiments.iter().map(|experiment| experiment.name.clone()).collect();
+        plan.experiments.retain(|experiment| experiment.name == name);
+        if plan.experiments.is_empty() {
+            let help = format!("it has {}", names.join(", "));
+            output.usage_error(&format!("the spec has no experiment named `{name}`"), &help);
+            return Err(ExitCode::from(2));
+        }
+    }
+    Ok(plan)
+}
