@@ -1,7 +1,7 @@
 //! From text to [`tree::File`]; parsing never fails.
 
+mod literal;
+mod parse;
 pub mod tree;
 
-pub fn parse(_: crate::source::FileId, _: &str) -> (tree::File, Vec<crate::diag::Diagnostic>) {
-    todo!()
-}
+pub use parse::parse;

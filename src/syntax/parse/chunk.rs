@@ -1,0 +1,262 @@
+//! Text that is no declaration, entry or value: each chunk is explained by exactly one diagnostic.
+
+use super::declaration::{DECLARATIONS, SECTIONS, example};
+use super::{Builder, Pair, Rule};
+use crate::diag::{Code, Diagnostic, suggest};
+use crate::source::Span;
+
+impl Builder<'_> {
+    /// A string in typographic or single quotes.
+    pub(super) fn other_quotes(&mut self, span: Span, text: &str) {
+        let first = text.chars().next().map_or(0, char::len_utf8);
+        let last = text.chars().next_back().map_or(0, char::len_utf8);
+        let inner = text.get(first..text.len() - last).unwrap_or("");
+        let written = format!("\"{}\"", inner.replace("\\'", "'").replace('"', "\\\""));
+        self.sink.push(
+            Diagnostic::at(Code::SmartQuotes, span, "a string stands in straight double quotes", "other quotes")
+                .help(format!("write `{written}`"))
+                .fix(span, written),
+        );
+    }
+
+    /// A string without its end. Closers that it may have swallowed are not missed again.
+    pub(super) fn open_string(&mut self, span: Span, text: &str) {
+        let line_end = self.text[span.range().end..].find('\n').map_or(self.text.len(), |at| span.range().end + at);
+        self.unclosed.silence(span.range().start..line_end);
+        if text.contains(['“', '”', '„', '‘', '’']) {
+            self.sink.push(
+                Diagnostic::at(Code::SmartQuotes, span, "a string ends with a straight double quote", "other quotes")
+                    .help("write `\"` at both ends of the string"),
+            );
+            return;
+        }
+        let quotes = if text.starts_with("\"\"\"") { "\"\"\"" } else { "\"" };
+        let end = Span { start: span.end, ..span };
+        let opening = Span { end: span.start + quotes.len() as u32, ..span };
+        let place = if quotes.len() == 3 { opening } else { span };
+        self.sink.push(
+            Diagnostic::at(
+                Code::UnterminatedString,
+                place,
+                format!("a string without its closing `{quotes}`"),
+                if quotes.len() == 3 { "opened here, never closed" } else { "the line ends inside this string" },
+            )
+            .help(format!("write `{quotes}` where the string ends"))
+            .fix(end, quotes),
+        );
+    }
+
+    /// A comment of another language.
+    pub(super) fn foreign_comment(&mut self, pair: &Pair) {
+        if pair.as_rule() != Rule::foreign_comment {
+            return;
+        }
+        let text = pair.as_str();
+        let start = pair.as_span().start();
+        let mark = if text.starts_with('#') { 1 } else { 2 };
+        let mark = Span::new(self.file, start, start + mark);
+        let diagnostic =
+            Diagnostic::at(Code::UnexpectedText, mark, "a comment begins with `//`", "not the mark of a comment");
+        self.sink.push(match text.strip_prefix('#') {
+            Some(rest) => {
+                let rest = rest.trim_start_matches('#');
+                let marks = Span { end: mark.start + (text.len() - rest.len()) as u32, ..mark };
+                diagnostic.help(format!("write `//{}`", shorten(rest))).fix(marks, "//")
+            }
+            None => diagnostic.help("begin each line of the comment with `//`"),
+        });
+    }
+
+    /// A `;`, which ends nothing.
+    pub(super) fn semicolon(&mut self, pair: &Pair) {
+        let span = self.span(pair);
+        let rest = self.text[pair.as_span().end()..].trim_start_matches([' ', '\t', '\r']);
+        let last = rest.is_empty() || rest.starts_with(['\n', '}', ',', ';']) || rest.starts_with("//");
+        let (help, replacement) = if last { ("remove the `;`", "") } else { ("write `,` or a line break", ",") };
+        self.sink.push(
+            Diagnostic::at(Code::UnexpectedText, span, "a `;` ends nothing in a spec", "not needed")
+                .help(help)
+                .fix(span, replacement),
+        );
+    }
+
+    /// Where a value is expected.
+    pub(super) fn bad_value(&mut self, pair: &Pair) {
+        let text = pair.as_str().trim_end();
+        let span = self.trimmed(pair);
+        let diagnostic = match text.chars().next() {
+            Some('“' | '”' | '„' | '‘' | '’' | '«') => {
+                Diagnostic::at(Code::SmartQuotes, span, "a string stands in straight double quotes", "other quotes")
+                    .help("write `\"` at both ends of the string")
+            }
+            Some('\'') => {
+                Diagnostic::at(Code::UnterminatedString, span, "a string without its closing quote", "no string")
+                    .help("write the string in straight double quotes: `\"…\"`")
+            }
+            Some('{') => Diagnostic::at(Code::UnexpectedText, span, "a value cannot be a block", "expected a value")
+                .help("write a list such as `[1, 2]`, or a call such as `greedy(max_tokens: 8)`"),
+            Some('(') => {
+                Diagnostic::at(Code::UnexpectedText, span, "parentheses only follow the name of a call", "no value")
+                    .help("leave out the parentheses, or write `name(…)`")
+            }
+            Some('-') => Diagnostic::at(Code::UnexpectedText, span, "only a number can be negative", "no number")
+                .help("write a number such as `-200`, or `a - b`"),
+            _ => Diagnostic::at(
+                Code::UnexpectedText,
+                span,
+                format!("expected a value, found `{}`", shorten(text)),
+                "not a value",
+            )
+            .help("write a number, a string in `\"…\"`, a name, a list `[…]` or a call `name(…)`"),
+        };
+        self.sink.push(diagnostic);
+    }
+
+    /// Where an entry of a block is expected; `follows` when it stands behind another on the same line.
+    pub(super) fn bad_entry(&mut self, pair: &Pair, follows: bool) {
+        if self.stray_closers(pair) {
+            return;
+        }
+        let text = pair.as_str().trim_end();
+        let span = self.trimmed(pair);
+        let first = first_word(text);
+        let diagnostic = if follows {
+            after_value(span, text)
+        } else if text.starts_with('.') {
+            Diagnostic::at(Code::UnexpectedText, span, "a line cannot go on with `.`", "expected a field")
+                .help("write the call behind the value, on the same line; only brackets go on over lines")
+        } else if SECTIONS.contains(&first) && first.len() < text.len() {
+            needs_block(span, text)
+        } else if first == text && !text.is_empty() {
+            Diagnostic::at(
+                Code::UnexpectedText,
+                span,
+                format!("expected `=` and a value after `{text}`"),
+                "neither a field nor a block",
+            )
+            .help(format!("write `{text} = …`"))
+        } else {
+            Diagnostic::at(Code::UnexpectedText, span, format!("cannot read `{}`", shorten(text)), "expected a field")
+                .help("write `name = value`, or a block such as `train { … }`")
+        };
+        self.sink.push(diagnostic);
+    }
+
+    /// Where a declaration is expected; `follows` when it stands behind another on the same line.
+    pub(super) fn bad_item(&mut self, pair: &Pair, follows: bool) {
+        if self.stray_closers(pair) {
+            return;
+        }
+        let text = pair.as_str().lines().next().unwrap_or("").trim_end();
+        let start = pair.as_span().start();
+        let span = Span::new(self.file, start, start + text.len());
+        let first = first_word(text);
+        let word = Span::new(self.file, start, start + first.len());
+        let diagnostic = if follows {
+            after_value(span, text)
+        } else if let Some(form) = example(first) {
+            Diagnostic::at(Code::UnexpectedText, span, format!("this `{first}` is not complete"), "cannot be read")
+                .help(format!("write `{form}`"))
+        } else if !first.is_empty() {
+            unknown_declaration(word, first)
+        } else {
+            let message = format!("cannot read `{}`", shorten(text));
+            Diagnostic::at(Code::UnexpectedText, span, message, "expected a declaration")
+                .help(format!("write one of {}", suggest::list(&DECLARATIONS.map(|(word, _)| word))))
+        };
+        self.sink.push(diagnostic);
+    }
+
+    /// A chunk that begins with `)`, `]` or `}`; silent where it follows from closers that are missed already.
+    fn stray_closers(&mut self, pair: &Pair) -> bool {
+        let text = pair.as_str();
+        let Some(closer) = text.chars().next().filter(|c| ")]}".contains(*c)) else { return false };
+        let start = pair.as_span().start();
+        if closer == '}' || !self.unclosed.ends_before(self.text, start) {
+            let span = Span::new(self.file, start, start + 1);
+            let message = format!("this `{closer}` closes nothing");
+            self.sink.push(
+                Diagnostic::at(Code::UnexpectedText, span, message, "nothing is open here")
+                    .help(format!("remove the `{closer}`, or look for one too many above"))
+                    .fix(span, ""),
+            );
+        }
+        true
+    }
+
+    fn trimmed(&self, pair: &Pair) -> Span {
+        let start = pair.as_span().start();
+        Span::new(self.file, start, start + pair.as_str().lines().next().unwrap_or("").trim_end().len())
+    }
+}
+
+/// A section's keyword without its block.
+pub(super) fn needs_block(span: Span, text: &str) -> Diagnostic {
+    let end = Span { start: span.end, ..span };
+    Diagnostic::at(
+        Code::UnexpectedText,
+        span,
+        format!("expected `{{` after `{}`", shorten(text)),
+        "a block without its braces",
+    )
+    .help(format!("write `{} {{ … }}`", shorten(text)))
+    .fix(end, " {}")
+}
+
+/// A word at the start of a declaration that declares nothing.
+pub(super) fn unknown_declaration(span: Span, word: &str) -> Diagnostic {
+    let words = DECLARATIONS.map(|(word, _)| word);
+    let diagnostic = Diagnostic::at(
+        Code::UnknownDeclaration,
+        span,
+        format!("`{word}` begins no declaration"),
+        "unknown declaration",
+    );
+    if SECTIONS.contains(&word) {
+        return diagnostic.help(format!("move `{word}` into an `experiment name {{ … }}`"));
+    }
+    match suggest::near(word, words).first() {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(span, *near),
+        None => diagnostic.help(format!(
+            "write one of {}; a field such as `{word} = …` stands inside a block",
+            suggest::list(&words)
+        )),
+    }
+}
+
+fn after_value(span: Span, text: &str) -> Diagnostic {
+    let message = format!("unexpected `{}` after the value", shorten(text));
+    let diagnostic = Diagnostic::at(Code::UnexpectedText, span, message, "does not belong to the value");
+    match text.chars().next() {
+        Some('*' | '/' | '%' | '^') => diagnostic.help("write the result: a spec does not calculate"),
+        Some('{') => diagnostic.help("only declarations and sections have a block; remove it"),
+        _ => diagnostic.help("end the value with a line break or `,`"),
+    }
+}
+
+fn first_word(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+    &text[..end]
+}
+
+/// The text in one line of at most 30 characters, with invisible characters spelled out.
+pub(super) fn shorten(text: &str) -> String {
+    let line = text.trim().lines().next().unwrap_or("").trim_end();
+    let mut shown = String::new();
+    for (count, character) in line.chars().enumerate() {
+        if count == 30 {
+            shown.push('…');
+            return shown;
+        }
+        let invisible = character.is_control() || (character.is_whitespace() && character != ' ');
+        match character {
+            '\u{200b}'..='\u{200f}' | '\u{feff}' => shown.push_str(&format!("U+{:04X}", character as u32)),
+            _ if invisible => shown.push_str(&format!("U+{:04X}", character as u32)),
+            _ => shown.push(character),
+        }
+    }
+    if line.len() < text.trim().len() {
+        shown.push('…');
+    }
+    shown
+}

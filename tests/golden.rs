@@ -1,0 +1,61 @@
+//! Golden files: every `tests/FOLDER/NAME.reft` becomes `NAME.out` by the folder's function.
+//!
+//! `REFTC_BLESS=1 cargo test --test golden` writes the files anew; look at the difference before committing it.
+
+#[path = "support/dump.rs"]
+mod dump;
+
+use reftc::diag::Diagnostic;
+use reftc::source::{FileId, Sources};
+use reftc::syntax;
+use std::path::{Path, PathBuf};
+
+/// The folders under `tests/` and what is made of each of their files.
+const FOLDERS: &[(&str, fn(&Sources, FileId) -> String)] = &[("syntax", tree_and_diagnostics)];
+
+fn tree_and_diagnostics(sources: &Sources, id: FileId) -> String {
+    let file = sources.file(id).expect("the file was just added");
+    let (tree, diagnostics) = syntax::parse(id, &file.text);
+    format!("{}{}", rendered(&diagnostics, sources), dump::dump(&tree, file))
+}
+
+fn rendered(diagnostics: &[Diagnostic], _sources: &Sources) -> String {
+    diagnostics.iter().map(|d| format!("{d:?}\n")).collect()
+}
+
+#[test]
+fn golden_files_are_as_committed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let bless = std::env::var_os("REFTC_BLESS").is_some();
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for (folder, function) in FOLDERS {
+        for path in specs(&root.join(folder)) {
+            seen += 1;
+            let text = std::fs::read_to_string(&path).expect("a golden input is readable");
+            let mut sources = Sources::default();
+            let shown = Path::new(folder).join(path.file_name().expect("a file has a name"));
+            let id = sources.add(&shown, text);
+            let found = function(&sources, id);
+            let expected_path = path.with_extension("out");
+            if bless {
+                std::fs::write(&expected_path, &found).expect("a golden output is writable");
+            } else if std::fs::read_to_string(&expected_path).unwrap_or_default() != found {
+                wrong.push(format!("{}\n{found}", shown.display()));
+            }
+        }
+    }
+    assert!(seen > 0, "no golden files found");
+    assert!(wrong.is_empty(), "{} golden files differ, found:\n\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The `.reft` files of a folder, in the order of their names.
+fn specs(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("a folder entry is readable").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "reft"))
+        .collect();
+    paths.sort();
+    paths
+}
