@@ -171,3 +171,11 @@ impl Sink {
         self.found
     }
 }
+
+/// A cause of the system as part of a message: in lower case and without its number.
+pub fn reason(cause: &std::io::Error) -> String {
+    let text = cause.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}

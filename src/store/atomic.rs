@@ -1,6 +1,6 @@
 //! Files that are either as they were or wholly new: written beside, flushed to disk, renamed.
 
-use crate::diag::{Code, Diagnostic, Result};
+use crate::diag::{Code, Diagnostic, Result, reason};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -115,14 +115,6 @@ pub fn unwritable(path: &Path, cause: &io::Error) -> Box<Diagnostic> {
     };
     let message = format!("cannot write {}: {}", path.display(), reason(cause));
     Box::new(Diagnostic::new(Code::RunUnwritable, message).in_file(path, None).help(help))
-}
-
-/// The cause in lower case and without the number of the system's error.
-pub(crate) fn reason(cause: &io::Error) -> String {
-    let text = cause.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 //! The record of finished stages is `stages.json` while something is left to do and becomes `result.json` when
 //! nothing is: a folder without `result.json` is unfinished, and what it has finished is not done again.
 
-use super::atomic::{self, AtomicFile, reason, unwritable};
+use super::atomic::{self, AtomicFile, unwritable};
 use super::environment::Environment;
 use super::metrics::MetricsLog;
 use super::result::{EvalRecord, RunResult, TrainingRecord};
-use crate::diag::{Code, Diagnostic, Result};
+use crate::diag::{Code, Diagnostic, Result, reason};
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};

@@ -1,0 +1,230 @@
+//! A small Hugging Face hub: HEAD, GET, ranges, redirects to where large files are, and faults on demand.
+
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+#[derive(Default)]
+struct Faults {
+    /// File, bytes of each answer, answers left.
+    cut: Option<(String, usize, usize)>,
+    /// Once the cuts are spent, this file is answered with 500.
+    broken: Option<String>,
+    corrupt: Option<String>,
+    refuse: Option<(u16, &'static str)>,
+    token: Option<&'static str>,
+    ignore_ranges: bool,
+    forget_commit: bool,
+}
+
+struct State {
+    address: SocketAddr,
+    files: BTreeMap<String, Vec<u8>>,
+    faults: Mutex<Faults>,
+    requests: Mutex<Vec<String>>,
+    ranges: Mutex<Vec<String>>,
+    stopped: AtomicBool,
+}
+
+pub struct HubServer {
+    state: Arc<State>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+struct Request {
+    method: String,
+    path: String,
+    range: Option<usize>,
+    authorization: Option<String>,
+}
+
+impl HubServer {
+    pub fn start(files: &[(&str, Vec<u8>)]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let state = Arc::new(State {
+            address: listener.local_addr().unwrap(),
+            files: files.iter().map(|(name, content)| ((*name).to_owned(), content.clone())).collect(),
+            faults: Mutex::default(),
+            requests: Mutex::default(),
+            ranges: Mutex::default(),
+            stopped: AtomicBool::new(false),
+        });
+        let shared = state.clone();
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if shared.stopped.load(Ordering::SeqCst) {
+                    return;
+                }
+                // A client that goes away in the middle is no fault of the server.
+                let _ = shared.answer(stream);
+            }
+        });
+        Self { state, thread: Some(thread) }
+    }
+
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.state.address)
+    }
+
+    pub fn content(&self, file: &str) -> Vec<u8> {
+        self.state.files[file].clone()
+    }
+
+    /// `METHOD /path` of each request so far.
+    pub fn requests(&self) -> Vec<String> {
+        self.state.requests.lock().unwrap().clone()
+    }
+
+    /// Each range of a large file that was asked for so far, as the client wrote it.
+    pub fn ranges(&self) -> Vec<String> {
+        self.state.ranges.lock().unwrap().clone()
+    }
+
+    fn fault(&self, change: impl FnOnce(&mut Faults)) {
+        change(&mut self.state.faults.lock().unwrap());
+    }
+
+    pub fn cut(&self, file: &str, bytes: usize, times: usize) {
+        self.fault(|faults| faults.cut = Some((file.to_owned(), bytes, times)));
+    }
+
+    pub fn fail_after_cut(&self, file: &str) {
+        self.fault(|faults| faults.broken = Some(file.to_owned()));
+    }
+
+    pub fn corrupt(&self, file: &str) {
+        self.fault(|faults| faults.corrupt = Some(file.to_owned()));
+    }
+
+    pub fn refuse(&self, status: u16, word: &'static str) {
+        self.fault(|faults| faults.refuse = Some((status, word)));
+    }
+
+    pub fn require_token(&self, token: &'static str) {
+        self.fault(|faults| faults.token = Some(token));
+    }
+
+    pub fn ignore_ranges(&self) {
+        self.fault(|faults| faults.ignore_ranges = true);
+    }
+
+    pub fn forget_commit(&self) {
+        self.fault(|faults| faults.forget_commit = true);
+    }
+
+    pub fn heal(&self) {
+        self.fault(|faults| *faults = Faults::default());
+    }
+}
+
+impl Drop for HubServer {
+    fn drop(&mut self) {
+        self.state.stopped.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.state.address);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn read_request(stream: &TcpStream) -> Option<Request> {
+    let mut lines = BufReader::new(stream).lines();
+    let first = lines.next()?.ok()?;
+    let mut words = first.split(' ');
+    let mut request =
+        Request { method: words.next()?.to_owned(), path: words.next()?.to_owned(), range: None, authorization: None };
+    for line in lines.map_while(Result::ok).take_while(|line| !line.is_empty()) {
+        let (name, value) = line.split_once(':')?;
+        match name.to_lowercase().as_str() {
+            "range" => request.range = value.trim().strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok(),
+            "authorization" => request.authorization = Some(value.trim().to_owned()),
+            _ => {}
+        }
+    }
+    Some(request)
+}
+
+fn sha256(content: &[u8]) -> String {
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl State {
+    fn answer(&self, mut stream: TcpStream) -> std::io::Result<()> {
+        let Some(request) = read_request(&stream) else { return Ok(()) };
+        self.requests.lock().unwrap().push(format!("{} {}", request.method, request.path));
+        if let Some(file) = request.path.strip_prefix("/cdn/") {
+            self.ranges.lock().unwrap().extend(request.range.map(|start| format!("bytes={start}-")));
+            return self.send(&mut stream, &request, file, "");
+        }
+        if let Some(rest) = request.path.strip_prefix("/old/name/") {
+            let head = format!("HTTP/1.1 307 Moved\r\nLocation: /org/model/{rest}\r\n");
+            return write!(stream, "{head}Content-Length: 0\r\nConnection: close\r\n\r\n");
+        }
+        let (refuse, token, forget) = {
+            let faults = self.faults.lock().unwrap();
+            (faults.refuse, faults.token, faults.forget_commit)
+        };
+        let expected = token.map(|token| format!("Bearer {token}"));
+        let refuse = refuse.or((expected.is_some() && request.authorization != expected).then_some((401, "GatedRepo")));
+        let path = request.path.strip_prefix("/org/model/resolve/").and_then(|path| path.split_once('/'));
+        let file = match (refuse, path) {
+            (Some((status, word)), _) => return refusal(&mut stream, status, word),
+            (None, Some((revision, file))) if revision == "main" || revision == COMMIT => file,
+            _ => return refusal(&mut stream, 404, "RepoNotFound"),
+        };
+        let Some(content) = self.files.get(file) else { return refusal(&mut stream, 404, "EntryNotFound") };
+        let commit = if forget { String::new() } else { format!("X-Repo-Commit: {COMMIT}\r\n") };
+        if !file.ends_with(".safetensors") {
+            let etag = &sha256(content)[..40];
+            return self.send(&mut stream, &request, file, &format!("ETag: W/\"{etag}\"\r\n{commit}"));
+        }
+        let (etag, size) = (sha256(content), content.len());
+        let linked = format!("X-Linked-ETag: \"{etag}\"\r\nX-Linked-Size: {size}\r\nETag: \"other\"\r\n{commit}");
+        let location = format!("Location: http://{}/cdn/{file}\r\n", self.address);
+        write!(stream, "HTTP/1.1 302 Found\r\n{location}{linked}Content-Length: 0\r\nConnection: close\r\n\r\n")
+    }
+
+    fn send(&self, stream: &mut TcpStream, request: &Request, file: &str, headers: &str) -> std::io::Result<()> {
+        let mut content = self.files[file].clone();
+        let mut faults = self.faults.lock().unwrap();
+        let is_broken = faults.broken.as_deref() == Some(file);
+        if faults.corrupt.as_deref() == Some(file) {
+            content[0] ^= 1;
+        }
+        let range = request.range.filter(|_| !faults.ignore_ranges);
+        let start = range.unwrap_or(0);
+        if start >= content.len() && start > 0 {
+            return refusal(stream, 416, "");
+        }
+        let mut sent = content.len();
+        match &mut faults.cut {
+            Some((cut, bytes, times)) if cut == file && *times > 0 => {
+                *times -= 1;
+                sent = sent.min(start + *bytes);
+            }
+            _ if is_broken => return refusal(stream, 500, ""),
+            _ => {}
+        }
+        drop(faults);
+        let status = match range {
+            Some(_) => format!("206 Part\r\nContent-Range: bytes {start}-{}/{}", content.len() - 1, content.len()),
+            None => "200 OK".to_owned(),
+        };
+        let length = content.len() - start;
+        write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{headers}Connection: close\r\n\r\n")?;
+        match request.method.as_str() {
+            "HEAD" => Ok(()),
+            _ => stream.write_all(&content[start..sent]),
+        }
+    }
+}
+
+fn refusal(stream: &mut TcpStream, status: u16, word: &str) -> std::io::Result<()> {
+    let word = if word.is_empty() { String::new() } else { format!("X-Error-Code: {word}\r\n") };
+    write!(stream, "HTTP/1.1 {status} Refused\r\n{word}Content-Length: 0\r\nConnection: close\r\n\r\n")
+}
