@@ -119,7 +119,7 @@ impl World for RealWorld {
     }
 
     fn model(&self, _source: &ModelSource) -> Result<Box<dyn ModelFacts>> {
-        todo!()
+        Err(Box::new(crate::diag::Diagnostic::new(crate::diag::Code::ModelNotFound, "no model yet")))
     }
 
     fn list(&self, folder: &Path) -> Vec<String> {
@@ -180,7 +180,7 @@ impl World for MemoryWorld {
     }
 
     fn model(&self, _source: &ModelSource) -> Result<Box<dyn ModelFacts>> {
-        todo!()
+        Err(Box::new(crate::diag::Diagnostic::new(crate::diag::Code::ModelNotFound, "no model yet")))
     }
 
     fn list(&self, folder: &Path) -> Vec<String> {

@@ -1,0 +1,149 @@
+//! `reftc run`
+
+use super::args::RunArgs;
+use super::compile::{Compiled, compile};
+use super::output::Output;
+use super::plan::select;
+use super::progress::Progress;
+use super::session::{Session, interrupt_flag};
+use crate::diag::{Code, Diagnostic};
+use crate::digest;
+use crate::execute::experiment::{self, Outcome, Run};
+use crate::execute::loaded::Models;
+use crate::plan::Plan;
+use crate::report::{table, units};
+use crate::watch::Watcher;
+use crate::world::World;
+use serde::Serialize;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+
+/// Trains and evaluates what a spec says.
+pub fn run(arguments: &RunArgs, session: &Session, output: &Output) -> ExitCode {
+    let mut models = match session.models(&arguments.device, output) {
+        Ok(models) => models,
+        Err(code) => return code,
+    };
+    if arguments.watch { watch(arguments, session, &mut models, output) } else { once(arguments, session, &mut models, output) }
+}
+
+/// Runs whenever the spec, or a file that it reads, is saved; only Ctrl-C ends it.
+fn watch(arguments: &RunArgs, session: &Session, models: &mut Models, output: &Output) -> ExitCode {
+    let mut watched = vec![arguments.spec.clone()];
+    let mut watcher = match Watcher::new(&watched) {
+        Ok(watcher) => watcher,
+        Err(diagnostic) => {
+            output.failure(&diagnostic, &Default::default());
+            return ExitCode::from(3);
+        }
+    };
+    loop {
+        once(arguments, session, models, output);
+        if interrupt_flag().load(Ordering::Relaxed) {
+            return ExitCode::from(130);
+        }
+        watched.extend(session.world.touched());
+        watched.sort();
+        watched.dedup();
+        if let Err(diagnostic) = watcher.update(&watched) {
+            output.failure(&diagnostic, &Default::default());
+        }
+        output.note(&format!("watching {} and what it reads; Ctrl-C ends it", arguments.spec.display()));
+        let Some(changed) = watcher.next(interrupt_flag()) else { return ExitCode::from(130) };
+        let names: Vec<String> = changed.iter().map(|path| path.display().to_string()).collect();
+        output.note(&format!("\nsaved: {}", names.join(", ")));
+    }
+}
+
+/// What `--json` prints for one experiment.
+#[derive(Serialize)]
+struct Report<'a> {
+    experiment: &'a str,
+    folder: &'a std::path::Path,
+    result: &'a crate::store::result::RunResult,
+}
+
+fn once(arguments: &RunArgs, session: &Session, models: &mut Models, output: &Output) -> ExitCode {
+    let mut compiled = compile(&arguments.spec, &session.world);
+    let mut plan = match select(&compiled, arguments.experiment.as_deref(), output) {
+        Ok(plan) => plan,
+        Err(code) => return code,
+    };
+    if plan.experiments.iter().any(|experiment| experiment.hashes.provisional) {
+        // The weights are fetched first: the hash that names the run's folder is over their content.
+        if let Err(diagnostic) = plan.experiments.iter().try_for_each(|experiment| models.fetch(&experiment.model.source)) {
+            output.failure(&diagnostic, &compiled.sources);
+            return ExitCode::from(3);
+        }
+        compiled = compile(&arguments.spec, &session.world);
+        plan = match select(&compiled, arguments.experiment.as_deref(), output) {
+            Ok(plan) => plan,
+            Err(code) => return code,
+        };
+    }
+    let mut outcomes = Vec::new();
+    for experiment in &plan.experiments {
+        output.note(&format!("{}  ({} parameters, {} of the model)", experiment.name, units::count(experiment.parameters.interventions), units::small_percent(experiment.parameters.share)));
+        let mut progress = Progress::new(output);
+        let outcome = experiment::run(Run {
+            experiment,
+            spec: compiled.text(),
+            runs: &arguments.runs,
+            force: arguments.force,
+            models,
+            interrupt: interrupt_flag(),
+            emit: &mut |event| progress.show(&event),
+        });
+        progress.end();
+        match outcome {
+            Ok(outcome) => {
+                show(&outcome, arguments, output);
+                if outcome.interrupted {
+                    let spec = arguments.spec.display();
+                    output.note(&format!("interrupted; what was done is kept: `reftc run {spec}` goes on"));
+                    return ExitCode::from(130);
+                }
+                outcomes.push(outcome);
+            }
+            Err(diagnostic) => {
+                output.failure(&at_its_line(*diagnostic, &compiled, &experiment.name), &compiled.sources);
+                return ExitCode::from(3);
+            }
+        }
+    }
+    if arguments.json {
+        output.data(&format!("{}\n", reports(&plan, &outcomes)));
+    }
+    ExitCode::SUCCESS
+}
+
+fn reports(plan: &Plan, outcomes: &[Outcome]) -> String {
+    let reports = plan.experiments.iter().zip(outcomes).map(|(experiment, outcome)| Report {
+        experiment: &experiment.name,
+        folder: &outcome.folder,
+        result: &outcome.result,
+    });
+    digest::json(&reports.collect::<Vec<_>>())
+}
+
+fn show(outcome: &Outcome, arguments: &RunArgs, output: &Output) {
+    if outcome.up_to_date {
+        output.note("up to date: every stage was finished before (`--force` runs them again)");
+    }
+    if !arguments.json && !outcome.result.evals.is_empty() && !outcome.interrupted {
+        output.data(&table::results(&outcome.result.evals).text(output.style()));
+    }
+    output.note(&format!("run folder: {}", outcome.folder.display()));
+}
+
+/// A failure of the run points at the block of the spec that it comes from.
+fn at_its_line(diagnostic: Diagnostic, compiled: &Compiled, name: &str) -> Diagnostic {
+    let Some(experiment) = compiled.spec.experiments.iter().find(|experiment| experiment.name == name) else {
+        return diagnostic;
+    };
+    match diagnostic.code {
+        Code::LossNotFinite | Code::EngineFailed => diagnostic.primary(experiment.train.span, "trained as this block says"),
+        Code::RunUnwritable | Code::RunLocked | Code::DeviceUnavailable => diagnostic,
+        _ => diagnostic.primary(experiment.span, "in this experiment"),
+    }
+}
