@@ -1,5 +1,7 @@
 //! Downloads from a hub: a server on loopback that behaves as the real one does, and misbehaves as networks do.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "support/hub_server.rs"]
 mod hub_server;
 
