@@ -124,6 +124,9 @@ fn a_new_training_forgets_what_the_old_one_gave() {
     train(&mut folder);
     assert!(folder.evaluated("dev", "d1", "cpu").is_none());
     assert_eq!(folder.result().training_hash, HASH);
+    evaluate(&mut folder, "dev", "d1");
+    train(&mut folder);
+    assert!(folder.evaluated("dev", "d1", "cpu").is_none(), "it measured the training before");
 }
 
 #[test]
