@@ -1,11 +1,13 @@
 //! Downloads from a hub: a server on loopback that behaves as the real one does, and misbehaves as networks do.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "support/hub_server.rs"]
 mod hub_server;
 
 use hub_server::{COMMIT, HubServer};
 use reftc::diag::{Code, Diagnostic};
-use reftc::model::hub::{Hub, HubSettings, Snapshot, Wanted};
+use reftc::model::hub::{Hub, HubSettings, Snapshot, Wanted, out_of_reach};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -114,6 +116,7 @@ fn a_server_without_ranges_sends_the_file_anew() {
     server.ignore_ranges();
     let snapshot = fetch(&settings(home.path(), &server.endpoint()), Wanted::Everything).unwrap();
     assert_eq!(std::fs::read(snapshot.folder.join("model.safetensors")).unwrap(), server.content("model.safetensors"));
+    assert_eq!(server.requests().iter().filter(|request| request.starts_with("GET /cdn/")).count(), 2);
 }
 
 #[test]
@@ -238,6 +241,8 @@ fn without_a_network_the_way_out_is_written_out() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let unreachable = settings(home.path(), &format!("http://{closed}"));
     let offline = HubSettings { offline: true, ..settings(home.path(), "http://unused") };
+    assert!(out_of_reach(&unreachable).is_some());
+    assert_eq!(out_of_reach(&HubSettings { endpoint: server().endpoint(), ..unreachable.clone() }), None);
     for settings in [unreachable, offline] {
         let error = fetch(&settings, Wanted::Metadata).unwrap_err();
         assert_eq!(error.code, Code::NoNetwork);

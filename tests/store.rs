@@ -1,5 +1,7 @@
 //! Run folders: what is finished stays finished, what changed is done again, and one process at a time.
 
+#![allow(clippy::unwrap_used)]
+
 use reftc::data::metric::Metric;
 use reftc::diag::Code;
 use reftc::store::environment::Environment;
@@ -122,6 +124,9 @@ fn a_new_training_forgets_what_the_old_one_gave() {
     train(&mut folder);
     assert!(folder.evaluated("dev", "d1", "cpu").is_none());
     assert_eq!(folder.result().training_hash, HASH);
+    evaluate(&mut folder, "dev", "d1");
+    train(&mut folder);
+    assert!(folder.evaluated("dev", "d1", "cpu").is_none(), "it measured the training before");
 }
 
 #[test]

@@ -201,6 +201,14 @@ impl<'a> Hub<'a> {
     }
 }
 
+/// Why the hub is out of reach; `None` where it answers. For `reftc doctor`, whatever `offline` says.
+pub fn out_of_reach(settings: &HubSettings) -> Option<String> {
+    match Client::new(settings).reach(&settings.endpoint) {
+        Err(Failure::Network(cause)) => Some(cause),
+        _ => None,
+    }
+}
+
 /// A commit of git: 40 hexadecimal digits.
 fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())

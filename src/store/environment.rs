@@ -59,9 +59,28 @@ pub fn git(folder: &Path) -> Option<Git> {
     Some(Git { revision, dirty })
 }
 
+/// The bytes that are free on the disk of `folder`, as `df` says; `None` where there is no such program.
+pub fn free_space(folder: &Path) -> Option<u64> {
+    let there = folder.ancestors().find(|folder| folder.is_dir())?;
+    let output = Command::new("df").arg("-Pk").arg(there).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // Name, size, used, free, share and place; a name may hold spaces, so the columns are counted from the share on.
+    let words: Vec<&str> = text.lines().nth(1)?.split_whitespace().collect();
+    let share = words.iter().position(|word| word.ends_with('%'))?;
+    words.get(share.checked_sub(1)?)?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn free_space_is_told_of_a_folder_to_come() {
+        if Command::new("df").arg("-Pk").output().is_err() {
+            return eprintln!("skipped: no df here");
+        }
+        assert!(free_space(&std::env::temp_dir().join("not/there/yet")).is_some());
+    }
 
     fn run(folder: &Path, arguments: &[&str]) -> bool {
         let identity = ["-c", "user.name=reftc", "-c", "user.email=reftc@example.org"];

@@ -75,6 +75,11 @@ impl Client {
         Err(Failure::Answer("the hub redirects without end".into()))
     }
 
+    /// Whether anything answers at that address.
+    pub fn reach(&self, url: &str) -> Result<(), Failure> {
+        self.agent.head(url).call().map_err(Failure::network).map(|_| ())
+    }
+
     /// Downloads a file to `blob`, by way of `<blob>.incomplete`; `progress` hears of the bytes there and in all.
     pub fn download(
         &self,

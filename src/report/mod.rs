@@ -1,0 +1,5 @@
+//! Results as text: tables, pictures and numbers. Nothing here prints.
+
+pub mod grid;
+pub mod table;
+pub mod units;
