@@ -1,7 +1,20 @@
 //! Task data: from files of rows to tokens, positions, answers and metrics.
+//!
+//! ```text
+//! bytes ─ read ─▶ Rows ─ source::select ─▶ Rows of a split ─ template, chat ─▶ text ─ encode ─▶ Encoded ─ positions
+//! ```
+//!
+//! Nothing here opens a file: callers hand in bytes and the path to name in messages.
 
 pub mod answer;
+pub mod chat;
+pub mod encode;
+mod json;
 pub mod metric;
 pub mod positions;
+pub mod read;
+pub mod report;
+pub mod rows;
 pub mod source;
 pub mod template;
+pub mod tokenizer;

@@ -46,3 +46,15 @@ impl std::fmt::Display for Segment {
         }
     }
 }
+
+/// The prompt tokens that each set of parameters of a block edits, ascending: one list for each segment, or, where the
+/// segments are tied, one list of all their tokens, each once.
+pub fn resolve_all(segments: &[Segment], tied: bool, tokens: usize) -> Vec<Vec<usize>> {
+    let lists = segments.iter().map(|segment| segment.resolve(tokens));
+    if tied {
+        let union: std::collections::BTreeSet<usize> = lists.flatten().collect();
+        vec![union.into_iter().collect()]
+    } else {
+        lists.map(Iterator::collect).collect()
+    }
+}

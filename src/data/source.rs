@@ -1,5 +1,8 @@
-//! Rows of data: files, slices, shuffles.
+//! Sources: which file, and which of its rows in which order.
 
+use crate::diag::{Code, Diagnostic};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -42,4 +45,76 @@ pub enum Step {
     Slice { start: Option<i64>, end: Option<i64> },
     /// `.shuffle(seed)`
     Shuffle { seed: u64 },
+}
+
+/// The numbers of the rows that the steps leave of `rows` rows, in their order.
+///
+/// Bounds of a slice outside the rows are moved to the nearest end, as in Python, so that `[..2000]` of 1500 rows is all of them.
+pub fn select(rows: usize, steps: &[Step]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..rows).collect();
+    for step in steps {
+        match step {
+            Step::Slice { start, end } => {
+                let start = start.map_or(0, |bound| from_end(bound, order.len()));
+                let end = end.map_or(order.len(), |bound| from_end(bound, order.len()));
+                order = order.get(start..end).unwrap_or_default().to_vec();
+            }
+            Step::Shuffle { seed } => shuffle(&mut order, *seed),
+        }
+    }
+    order
+}
+
+fn from_end(bound: i64, rows: usize) -> usize {
+    let distance = usize::try_from(bound.unsigned_abs()).unwrap_or(usize::MAX);
+    if bound < 0 { rows.saturating_sub(distance) } else { distance.min(rows) }
+}
+
+/// Fisher–Yates from the last place down: place i swaps with a place drawn evenly from 0..=i.
+///
+/// The draws are 64-bit words of ChaCha8 keyed by the seed (eight little-endian bytes, then zeros), taken modulo i + 1; words
+/// of the last, incomplete round of the modulus are passed over. Written out here because the order is part of what a
+/// spec means, and no library promises to keep its own way of drawing.
+fn shuffle(order: &mut [usize], seed: u64) {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    let mut random = ChaCha8Rng::from_seed(key);
+    for place in (1..order.len()).rev() {
+        let choices = place as u64 + 1;
+        let limit = u64::MAX - u64::MAX % choices;
+        let word = loop {
+            let word = random.next_u64();
+            if word < limit {
+                break word;
+            }
+        };
+        order.swap(place, (word % choices) as usize);
+    }
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Step::Slice { start, end } => {
+                let text = |bound: &Option<i64>| bound.map(|bound| bound.to_string()).unwrap_or_default();
+                write!(f, "[{}..{}]", text(start), text(end))
+            }
+            Step::Shuffle { seed } => write!(f, ".shuffle({seed})"),
+        }
+    }
+}
+
+impl Source {
+    /// E0404: the split has no rows, of the `rows` rows of its file. The caller adds the place in the spec.
+    pub fn nothing_left(&self, split: &str, rows: usize) -> Diagnostic {
+        let file = self.path.display();
+        let message = if rows == 0 {
+            format!("`{split}` has no rows: `{file}` is empty")
+        } else {
+            let steps: String = self.steps.iter().map(Step::to_string).collect();
+            format!("`{split}` has no rows: `{steps}` leaves nothing of the {rows} rows of `{file}`")
+        };
+        let diagnostic = Diagnostic::new(Code::EmptySplit, message).in_file(&self.path, None);
+        if rows == 0 { diagnostic } else { diagnostic.help(format!("write bounds between 0 and {rows}")) }
+    }
 }

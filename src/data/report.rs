@@ -1,0 +1,92 @@
+//! What tokenising a split found out: numbers that the checker warns about and the planner counts with.
+
+use super::positions::Segment;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How many rows something is true of, and the first of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    pub rows: usize,
+    /// The number of the row in the split, from 0.
+    pub first: Option<usize>,
+}
+
+impl Count {
+    /// Counts a row; rows come in any order.
+    pub fn add(&mut self, row: usize) {
+        self.merge(Count { rows: 1, first: Some(row) });
+    }
+
+    /// Adds another count.
+    pub fn merge(&mut self, other: Count) {
+        self.rows += other.rows;
+        self.first = self.first.into_iter().chain(other.first).min();
+    }
+}
+
+/// The report on one split. It depends on the rows, the templates, the tokenizer and the limits alone, so it can be
+/// cached by their contents and asked about any positions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncodeReport {
+    /// Rows of the split.
+    pub rows: usize,
+    /// Rows that were taken out: nothing of the target was left to train on, or they were too long and `overlong = drop`.
+    pub dropped: Count,
+    /// Rows longer than `max_length`, whatever became of them.
+    pub overlong: Count,
+    /// Rows whose prompt was cut.
+    pub cut_prompts: Count,
+    /// Rows whose target was cut, its end token included.
+    pub cut_targets: Count,
+    /// Rows whose target makes no token, end token aside.
+    pub empty_targets: Count,
+    /// Rows in which prompt and target together do not begin with the tokens of the prompt alone.
+    pub split_tokens: Count,
+    /// Tokens of all rows that were kept.
+    pub tokens: u64,
+    /// Tokens of them that a loss is taken on.
+    pub supervised: u64,
+    /// Tokens of the longest row that was kept.
+    pub longest: usize,
+    /// Tokens of the longest row, and of the longest prompt, before anything was cut.
+    pub longest_uncut: usize,
+    pub longest_prompt_uncut: usize,
+    /// Rows that were kept, by the tokens of their prompts.
+    pub prompt_lengths: BTreeMap<usize, Count>,
+}
+
+/// How one segment fits the prompts of a split.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SegmentFit {
+    /// Prompts too short for the whole segment.
+    pub clipped: Count,
+    /// Prompts in which the segment edits nothing.
+    pub empty: Count,
+}
+
+impl EncodeReport {
+    /// Rows that were not taken out.
+    pub fn kept(&self) -> usize {
+        self.rows - self.dropped.rows
+    }
+
+    /// Mean tokens of a row that was kept; 0 where none was.
+    pub fn mean(&self) -> f64 {
+        if self.kept() == 0 { 0.0 } else { self.tokens as f64 / self.kept() as f64 }
+    }
+
+    /// How a segment fits the prompts of the rows that were kept.
+    pub fn fit(&self, segment: Segment) -> SegmentFit {
+        let mut fit = SegmentFit::default();
+        for (&tokens, &count) in &self.prompt_lengths {
+            if segment.is_clipped(tokens) {
+                fit.clipped.merge(count);
+            }
+            if segment.resolve(tokens).is_empty() {
+                fit.empty.merge(count);
+            }
+        }
+        fit
+    }
+}
