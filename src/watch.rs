@@ -1,8 +1,8 @@
 //! Watching files: which of them changed, once they have come to rest.
 //!
-//! Editors save by writing in place, by renaming a new file over the old one, or by deleting and creating. So events only
-//! say when to look; what counts is whether the file under the name is another than before. Where no events come (network
-//! disks), a look now and then serves.
+//! Editors save by writing in place, by renaming a new file over the old one, or by deleting and creating. So events
+//! only say when to look; what counts is whether the file under the name is another than before. Where no events come
+//! (network disks), a look now and then serves.
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::collections::{BTreeMap, BTreeSet};

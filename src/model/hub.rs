@@ -2,8 +2,8 @@
 //!
 //! The layout is theirs: `models--org--name/` holds `refs/<revision>` with a commit, `snapshots/<commit>/<file>` that
 //! link to `blobs/<etag>`, and half a download as `blobs/<etag>.incomplete`. What is in the cache is used as it is,
-//! without a word to the network; a revision once resolved stays until its reference is deleted, so that a check and the
-//! run after it see the same commit.
+//! without a word to the network; a revision once resolved stays until its reference is deleted, so that a check and
+//! the run after it see the same commit.
 
 mod failure;
 pub mod settings;

@@ -1,4 +1,4 @@
-//! The layer × token picture of `reftc plan`: which states of a typical row are edited, reached, constant or not needed.
+//! The layer × token picture of `reftc plan`: which states of a typical row are edited, reached, constant or needless.
 
 use super::table::Style;
 use crate::plan::Intervention;

@@ -18,7 +18,8 @@ pub struct HubSettings {
 }
 
 impl HubSettings {
-    /// The settings of this process: `HF_HUB_CACHE`, `HF_HOME`, `HF_ENDPOINT`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HUB_OFFLINE`.
+    /// The settings of this process, by the variables `HF_HUB_CACHE`, `HF_HOME`, `HF_ENDPOINT`, `HF_TOKEN`,
+    /// `HF_TOKEN_PATH` and `HF_HUB_OFFLINE`.
     pub fn from_env() -> Self {
         Self::from_variables(|name| std::env::var(name).ok())
     }
