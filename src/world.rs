@@ -5,6 +5,8 @@ use crate::data::tokenizer::Tokenizer;
 use crate::diag::Result;
 use crate::digest;
 use crate::model::config::{ModelConfig, ModelSource};
+use crate::model::hub::{HubSettings, Wanted};
+use crate::model::located::Locator;
 use crate::store::cache::Cache;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -85,16 +87,16 @@ pub trait World: Sync {
 }
 
 /// The machine that reftc runs on.
-#[derive(Debug, Default)]
 pub struct RealWorld {
     cache: Cache,
+    locator: Locator,
     touched: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl RealWorld {
-    /// A world that remembers things in `cache`.
-    pub fn new(cache: Cache) -> Self {
-        Self { cache, touched: Mutex::default() }
+    /// A world that looks for models by `locator` and remembers things in its cache.
+    pub fn new(locator: Locator) -> Self {
+        Self { cache: locator.cache.clone(), locator, touched: Mutex::default() }
     }
 
     fn touch(&self, path: &Path) {
@@ -118,8 +120,12 @@ impl World for RealWorld {
         path.exists()
     }
 
-    fn model(&self, _source: &ModelSource) -> Result<Box<dyn ModelFacts>> {
-        Err(Box::new(crate::diag::Diagnostic::new(crate::diag::Code::ModelNotFound, "no model yet")))
+    fn model(&self, source: &ModelSource) -> Result<Box<dyn ModelFacts>> {
+        if let ModelSource::Folder(path) | ModelSource::Gguf(path) = source {
+            self.touch(path);
+        }
+        let located = self.locator.locate(source, Wanted::Metadata, &mut |_| {})?;
+        Ok(Box::new(located))
     }
 
     fn list(&self, folder: &Path) -> Vec<String> {
@@ -179,8 +185,9 @@ impl World for MemoryWorld {
         self.files.keys().any(|file| file.starts_with(path))
     }
 
-    fn model(&self, _source: &ModelSource) -> Result<Box<dyn ModelFacts>> {
-        Err(Box::new(crate::diag::Diagnostic::new(crate::diag::Code::ModelNotFound, "no model yet")))
+    fn model(&self, source: &ModelSource) -> Result<Box<dyn ModelFacts>> {
+        let locator = Locator { hub: HubSettings::from_variables(|_| None), cache: Cache::default() };
+        Ok(Box::new(locator.locate(source, Wanted::Metadata, &mut |_| {})?))
     }
 
     fn list(&self, folder: &Path) -> Vec<String> {
@@ -212,6 +219,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    fn world(cache: PathBuf) -> RealWorld {
+        RealWorld::new(Locator { hub: HubSettings::from_variables(|_| None), cache: Cache::at(cache) })
+    }
+
     #[test]
     fn a_missing_file_is_touched() {
         let world = MemoryWorld::default().with("data/train.json", "[]");
@@ -227,7 +238,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("abc");
         std::fs::write(&path, "abc").unwrap();
-        let real = RealWorld::new(Cache::at(folder.path().join("cache")));
+        let real = world(folder.path().join("cache"));
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(real.digest(&path).unwrap(), expected);
         assert_eq!(MemoryWorld::default().with("abc", "abc").digest(Path::new("abc")).unwrap(), expected);
@@ -236,8 +247,8 @@ mod tests {
     #[test]
     fn what_is_remembered_is_found_by_a_later_world() {
         let folder = tempfile::tempdir().unwrap();
-        RealWorld::new(Cache::at(folder.path().to_path_buf())).remember("report", "key", "value");
-        let later = RealWorld::new(Cache::at(folder.path().to_path_buf()));
+        world(folder.path().to_path_buf()).remember("report", "key", "value");
+        let later = world(folder.path().to_path_buf());
         assert_eq!(later.cached("report", "key").as_deref(), Some("value"));
         assert_eq!(later.cached("report", "other"), None);
     }

@@ -1,1 +1,47 @@
 //! The command line: one file for each command, and the only code that prints.
+
+pub mod args;
+mod check;
+mod compile;
+mod completions;
+pub mod describe;
+mod doctor;
+mod eval;
+mod explain;
+mod fmt;
+mod generate;
+mod output;
+mod plan;
+mod progress;
+mod run;
+mod session;
+
+use crate::model::hub::HubSettings;
+use crate::model::located::Locator;
+use crate::store::cache::Cache;
+use crate::world::RealWorld;
+use args::{Cli, Command};
+use output::Output;
+use session::Session;
+use std::process::ExitCode;
+
+/// Runs a command and gives the exit code of the process.
+pub fn run(cli: &Cli) -> ExitCode {
+    let output = Output::new(cli);
+    let mut hub = HubSettings::from_env();
+    hub.offline |= cli.offline;
+    let locator = Locator { hub, cache: Cache::from_env() };
+    let session = Session { world: RealWorld::new(locator.clone()), locator };
+    match &cli.command {
+        Command::Check(arguments) => check::check(arguments, &session.world, &output),
+        Command::Fmt(arguments) => fmt::fmt(arguments, &session.world, &output),
+        Command::Plan(arguments) => plan::plan(arguments, &session.world, &output),
+        Command::Run(arguments) => run::run(arguments, &session, &output),
+        Command::Eval(arguments) => eval::eval(arguments, &session, &output),
+        Command::Generate(arguments) => generate::generate(arguments, &session, &output),
+        Command::Explain(arguments) => explain::explain(arguments, &output),
+        Command::Describe(arguments) => describe::describe(arguments, &output),
+        Command::Doctor(arguments) => doctor::doctor(arguments, &session, &output),
+        Command::Completions(arguments) => completions::completions(arguments, &output),
+    }
+}

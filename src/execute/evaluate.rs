@@ -76,7 +76,11 @@ fn answers(task: Task<'_>, generator: &Generator<'_>, rows: &[&EncodedRow], toke
         *tokens += ids.len();
         let output = tokenizer.decode(ids, true)?;
         let answer = eval.answer.extract(&output);
-        let gold = eval.answer.extract(&row.target);
+        let gold = match eval.gold {
+            // Rows were encoded with the gold in the place of the target.
+            Some(_) => Some(row.target.trim().to_owned()),
+            None => eval.answer.extract(&row.target),
+        };
         // A row whose target gives no gold cannot be right.
         let correct = gold.as_ref().is_some_and(|gold| eval.metric.correct(answer.as_deref(), gold));
         let (prompt, gold) = (row.prompt.clone(), gold.unwrap_or_default());

@@ -16,13 +16,15 @@ use crate::intervention::units::Interventions;
 use crate::intervention::{engine_failed, save};
 use crate::model::device;
 use crate::plan::{Eval, Experiment, When};
+use crate::store::atomic;
 use crate::store::environment::Environment;
 use crate::store::metrics::MetricsLog;
 use crate::store::result::{EvalRecord, RunResult, TrainingRecord};
 use crate::store::run_folder::{RunFolder, WhenLocked};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 /// Optimizer steps between checkpoints that guard against a killed process.
 const CHECKPOINT_STEPS: usize = 100;
@@ -63,8 +65,9 @@ pub fn run(run: Run<'_>) -> Result<Outcome> {
     if force {
         folder.discard_training()?;
     }
-    let device = device::name(models.device());
-    folder.describe(spec, &format!("{}\n", digest::json(experiment)), &Environment::of_this_process(&device))?;
+    let device = device::kind(models.device());
+    let environment = Environment::capture(runs, &device::name(models.device()), rayon::current_num_threads());
+    folder.describe(spec, &format!("{}\n", digest::json(experiment)), &environment)?;
     let names: Vec<&str> = experiment.evals.iter().map(|eval| eval.name.as_str()).collect();
     let mut stages = Stages { experiment, folder, device, models, interrupt, emit, model: None };
     let up_to_date = stages.is_up_to_date();
@@ -79,7 +82,7 @@ pub fn run(run: Run<'_>) -> Result<Outcome> {
 struct Stages<'a> {
     experiment: &'a Experiment,
     folder: RunFolder,
-    device: String,
+    device: &'static str,
     models: &'a mut Models,
     interrupt: &'a AtomicBool,
     emit: &'a mut dyn FnMut(Event),
@@ -88,16 +91,16 @@ struct Stages<'a> {
 
 impl Stages<'_> {
     fn is_up_to_date(&self) -> bool {
-        self.folder.trained(&self.device).is_some() && self.experiment.evals.iter().all(|eval| self.is_evaluated(eval))
+        self.folder.trained(self.device).is_some() && self.experiment.evals.iter().all(|eval| self.is_evaluated(eval))
     }
 
     fn is_evaluated(&self, eval: &Eval) -> bool {
         let hash = self.experiment.hashes.evals.get(&eval.name);
-        hash.is_some_and(|hash| self.folder.evaluated(&eval.name, hash, &self.device).is_some())
+        hash.is_some_and(|hash| self.folder.evaluated(&eval.name, hash, self.device).is_some())
     }
 
     fn all(&mut self) -> Result<Progress> {
-        let interventions = match self.folder.trained(&self.device) {
+        let interventions = match self.folder.trained(self.device) {
             Some(_) => self.trained()?,
             None => match self.train()? {
                 Some(interventions) => interventions,
@@ -142,14 +145,14 @@ impl Stages<'_> {
             true => Trainer::resume(task, fresh, &checkpoint)?,
             false => Trainer::new(task, fresh)?,
         };
-        let along = self.evals_along_the_way(&model)?;
+        let along = evals_along_the_way(self.experiment, &model)?;
         let mut metrics = self.folder.metrics(trainer.step())?;
         let mut summary = Summary::default();
         let mut failed = None;
         let emit = &mut *self.emit;
         let mut tell = |event: Event| {
             summary.take(&event);
-            if let Err(diagnostic) = log(&mut metrics, &event) {
+            if let Err(diagnostic) = log(&mut metrics, &event, summary.step) {
                 failed.get_or_insert(diagnostic);
             }
             emit(event);
@@ -183,20 +186,16 @@ impl Stages<'_> {
             return Ok(None);
         }
         save::save(&self.folder.intervention(), trainer.interventions())?;
-        self.folder.record_training(summary.record(&self.device, trainer.steps()))?;
+        self.folder.record_training(summary.record(self.device, trainer.steps()))?;
         let _ = std::fs::remove_dir_all(self.folder.checkpoints());
         self.trained().map(Some)
-    }
-
-    fn evals_along_the_way(&self, model: &LoadedModel) -> Result<Vec<(&Eval, Vec<EncodedRow>)>> {
-        let along = self.experiment.evals.iter().filter(|eval| eval.when != When::End);
-        along.map(|eval| Ok((eval, eval_rows(eval, model)?))).collect()
     }
 
     /// Measures; `None` where it was interrupted.
     fn evaluate(&mut self, eval: &Eval, interventions: &Interventions) -> Result<Option<()>> {
         let model = self.model()?;
         let rows = eval_rows(eval, &model)?;
+        let path = self.folder.path().join("eval");
         let mut file = self.folder.eval_rows(&eval.name)?;
         let mut scores = Vec::new();
         let subjects = [(Subject::Baseline, eval.baseline), (Subject::Tuned, true)];
@@ -208,8 +207,8 @@ impl Stages<'_> {
             let mut tell = |event: Event| {
                 if let Event::EvalRow { subject, record, .. } = &event {
                     let line = digest::json(&(RowLine { subject: *subject, record }));
-                    if let Err(diagnostic) = file.write_line(&line) {
-                        failed.get_or_insert(diagnostic);
+                    if let Err(cause) = writeln!(file, "{line}") {
+                        failed.get_or_insert(atomic::unwritable(&path, &cause));
                     }
                 }
                 (self.emit)(event);
@@ -226,7 +225,7 @@ impl Stages<'_> {
         self.folder.record_eval(EvalRecord {
             name: eval.name.clone(),
             hash: self.experiment.hashes.evals.get(&eval.name).cloned().unwrap_or_default(),
-            device: self.device.clone(),
+            device: self.device.to_owned(),
             metric: eval.metric,
             tuned: tuned.value,
             baseline: scores.pop().map(|score| score.value),
@@ -236,6 +235,12 @@ impl Stages<'_> {
         })?;
         Ok(Some(()))
     }
+}
+
+/// The evaluations that run during the training, with their rows.
+fn evals_along_the_way<'a>(experiment: &'a Experiment, model: &LoadedModel) -> Result<Vec<(&'a Eval, Vec<EncodedRow>)>> {
+    let along = experiment.evals.iter().filter(|eval| eval.when != When::End);
+    along.map(|eval| Ok((eval, eval_rows(eval, model)?))).collect()
 }
 
 /// A line of `eval/NAME.jsonl`.
@@ -249,6 +254,7 @@ struct RowLine<'a> {
 /// Numbers of a training, gathered from its events.
 #[derive(Default)]
 struct Summary {
+    step: usize,
     seconds: f64,
     tokens: usize,
     loss: f64,
@@ -257,6 +263,7 @@ struct Summary {
 impl Summary {
     fn take(&mut self, event: &Event) {
         if let Event::StepDone(done) = event {
+            self.step = done.step;
             self.seconds += done.seconds;
             self.tokens += done.tokens;
             self.loss = done.loss;
@@ -274,10 +281,17 @@ impl Summary {
     }
 }
 
-/// Steps and scores go into `metrics.jsonl`; single rows do not.
-fn log(metrics: &mut MetricsLog, event: &Event) -> Result<()> {
+/// Steps and scores go into `metrics.jsonl`; single rows do not. Every line says after which step it was written.
+fn log(metrics: &mut MetricsLog, event: &Event, step: usize) -> Result<()> {
+    #[derive(serde::Serialize)]
+    struct Scored<'a> {
+        step: usize,
+        #[serde(flatten)]
+        event: &'a Event,
+    }
     match event {
-        Event::StepDone(_) | Event::EpochDone(_) | Event::EvalDone { .. } => metrics.push(event),
+        Event::StepDone(_) | Event::EpochDone(_) => metrics.append(event),
+        Event::EvalDone { .. } => metrics.append(&Scored { step, event }),
         _ => Ok(()),
     }
 }

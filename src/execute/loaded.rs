@@ -5,8 +5,10 @@ use crate::data::tokenizer::Tokenizer;
 use crate::diag::Result;
 use crate::model::config::{ModelSource, Precision};
 use crate::model::decoder::Decoder;
-use crate::model::located::{Locator, located};
+use crate::model::hub::{Progress, Wanted};
+use crate::model::located::Locator;
 use crate::plan::Model;
+use crate::world::ModelFacts;
 use candle_core::Device;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,6 +38,14 @@ impl Models {
         &self.device
     }
 
+    /// Fetches the weights of a model of the hub, if they are not at hand; other models stay as they are.
+    ///
+    /// # Errors
+    /// No network (E0307), a failed download (E0308).
+    pub fn fetch(&self, source: &ModelSource, progress: &mut dyn FnMut(Progress<'_>)) -> Result<()> {
+        self.locator.locate(source, Wanted::Everything, progress).map(|_| ())
+    }
+
     /// The model of a plan, loaded now or earlier.
     ///
     /// # Errors
@@ -47,12 +57,12 @@ impl Models {
         if let Some((_, _, loaded)) = self.loaded.iter().find(same) {
             return Ok(loaded.clone());
         }
-        let found = located(&self.locator, &model.source, true)?;
+        let found = self.locator.locate(&model.source, Wanted::Everything, &mut |_| {})?;
         let decoder = Decoder::load(found.files(), &model.config, model.precision, &self.device)?;
         let loaded = Rc::new(LoadedModel {
             decoder,
-            tokenizer: found.read_tokenizer()?,
-            chat_template: found.read_chat_template()?,
+            tokenizer: found.tokenizer()?,
+            chat_template: found.chat_template()?,
         });
         self.loaded.push((model.source.clone(), model.precision, loaded.clone()));
         Ok(loaded)

@@ -1,10 +1,14 @@
-//! The engine: runs what a plan says and tells of it in typed events; it prints nothing and knows no folders of runs.
+//! The engine: runs what a plan says and tells of it in typed events; it prints nothing.
+//!
+//! [`experiment`] joins the stages of one experiment to its run folder; everything else here knows no folders of runs.
 
 pub mod batch;
 pub mod checkpoint;
 pub mod evaluate;
 pub mod event;
+pub mod experiment;
 pub mod generate;
+pub mod loaded;
 pub mod optimizer;
 pub mod schedule;
 pub mod train;

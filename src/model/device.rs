@@ -33,6 +33,15 @@ pub fn name(device: &Device) -> String {
     }
 }
 
+/// The kind of a device: `cpu`, `cuda` or `metal`. Finished stages count only for the same kind.
+pub fn kind(device: &Device) -> &'static str {
+    match device.location() {
+        candle_core::DeviceLocation::Cpu => "cpu",
+        candle_core::DeviceLocation::Cuda { .. } => "cuda",
+        candle_core::DeviceLocation::Metal { .. } => "metal",
+    }
+}
+
 fn cuda(index: usize) -> diag::Result<Device> {
     if !utils::cuda_is_available() {
         return Err(not_built("cuda", "CUDA"));

@@ -1,6 +1,6 @@
 //! The files of a model: where they are, and what they say short of the weights.
 
-use super::config::{ModelConfig, ModelSource};
+use super::config::ModelConfig;
 use super::embedded::{self, Embedded};
 use super::gguf::Gguf;
 use super::{config_json, tokenizer};
@@ -18,18 +18,6 @@ pub enum ModelFiles {
     Embedded(&'static Embedded),
 }
 
-/// What is known of a model without its weights.
-pub struct ModelFacts {
-    pub config: ModelConfig,
-    pub tokenizer: Tokenizer,
-    /// Jinja, as `apply_chat_template` of transformers reads it.
-    pub chat_template: Option<String>,
-    /// The text of the token that begins a text, where the model has one.
-    pub bos_text: Option<String>,
-    /// The text of the token that ends a text.
-    pub eos_text: Option<String>,
-}
-
 /// What the tokenizer's companions say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Texts {
@@ -44,6 +32,13 @@ pub struct Part {
     /// The file's name, the same on every machine.
     pub name: String,
     pub content: Content,
+}
+
+impl Part {
+    /// Whether the part has a say in how text becomes tokens.
+    pub fn decides_tokens(&self) -> bool {
+        [TOKENIZER, TOKENIZER_CONFIG, CHAT_TEMPLATE, GGUF].contains(&self.name.as_str())
+    }
 }
 
 /// Where the bytes of a part are.
@@ -68,21 +63,11 @@ const TOKENIZER: &str = "tokenizer.json";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 const CHAT_TEMPLATE: &str = "chat_template.jinja";
 const WEIGHTS: &str = "model.safetensors";
+/// The name of a GGUF file in digests, whatever it is called.
+const GGUF: &str = "model.gguf";
 const WEIGHTS_INDEX: &str = "model.safetensors.index.json";
 
 impl ModelFiles {
-    /// Finds the files of a model. `snapshot(repo, revision)` fetches a Hugging Face model and gives its folder.
-    ///
-    /// Errors: no such folder, file or embedded model (E0301), and those of `snapshot`.
-    pub fn locate(source: &ModelSource, snapshot: &dyn Fn(&str, &str) -> diag::Result<PathBuf>) -> diag::Result<Self> {
-        match source {
-            ModelSource::Hub { repo, revision } => Self::folder(&snapshot(repo, revision)?),
-            ModelSource::Folder(path) => Self::folder(path),
-            ModelSource::Gguf(path) => Self::gguf(path),
-            ModelSource::Embedded(name) => Self::embedded(name),
-        }
-    }
-
     /// A folder with config.json, tokenizer.json and safetensors. Tokenizer and weights are looked for when they are asked
     /// for.
     pub fn folder(path: &Path) -> diag::Result<Self> {
@@ -201,35 +186,13 @@ impl ModelFiles {
                 let small = small.into_iter().map(|name| folder.join(name)).filter(|path| path.is_file());
                 small.chain(folder_weights(folder).unwrap_or_default()).map(file).collect()
             }
-            Self::Gguf(path) => vec![Part { name: "model.gguf".to_string(), content: Content::File(path.clone()) }],
+            Self::Gguf(path) => vec![Part { name: GGUF.to_string(), content: Content::File(path.clone()) }],
             Self::Embedded(model) => {
                 let part = |(name, bytes): (&str, _)| Part { name: name.to_string(), content: Content::Bytes(bytes) };
                 [(CONFIG, model.config), (TOKENIZER, model.tokenizer), (WEIGHTS, model.weights)].map(part).into()
             }
         }
     }
-}
-
-/// Reads all that is known of a model without touching its weights.
-///
-/// Errors: those of the parts, and a tokenizer with ids that the model has no embedding for (E0304).
-pub fn facts(files: &ModelFiles) -> diag::Result<ModelFacts> {
-    let (config, tokenizer, texts) = match files {
-        ModelFiles::Gguf(path) => {
-            let gguf = Gguf::open(path)?;
-            (gguf.config()?, gguf.tokenizer()?, gguf.texts())
-        }
-        _ => (files.config()?, files.tokenizer()?, files.texts()?),
-    };
-    tokenizer::check_fits(&tokenizer, &config)?;
-    let text = |named: Option<String>, id: Option<u32>| named.or_else(|| tokenizer.id_to_token(id?));
-    Ok(ModelFacts {
-        chat_template: texts.chat_template,
-        bos_text: text(texts.bos_text, config.bos_token),
-        eos_text: text(texts.eos_text, config.eos_tokens.first().copied()),
-        config,
-        tokenizer,
-    })
 }
 
 const FOLDER_HELP: &str = "give a folder that holds config.json, tokenizer.json and model.safetensors";

@@ -1,0 +1,123 @@
+//! A plan for people: what will be trained, on what, at which cost.
+
+use super::table::{self, Style};
+use super::{grid, units};
+use crate::data::positions::Segment;
+use crate::data::source::Source;
+use crate::model::config::{ModelSource, Precision};
+use crate::plan::{Eval, Experiment, Intervention, ScheduleShape, Train, When};
+use std::fmt::Write;
+
+/// The description of one experiment, with the layer × token picture.
+pub fn text(experiment: &Experiment, style: Style) -> String {
+    let mut out = format!("experiment {}\n", experiment.name);
+    for line in experiment.doc.lines() {
+        let _ = writeln!(out, "  {line}");
+    }
+    let config = &experiment.model.config;
+    let mut line = |name: &str, text: String| {
+        let _ = writeln!(out, "  {name:14}{text}");
+    };
+    line("model", model(experiment));
+    line("", format!("{} layers × {} hidden, {} weights, {}", config.layers, config.hidden_size, units::count(experiment.parameters.model), precision(experiment.model.precision)));
+    for block in &experiment.interventions {
+        line("intervention", intervention(block));
+    }
+    line("parameters", format!("{}, {} of the model", units::count(experiment.parameters.interventions), units::small_percent(experiment.parameters.share)));
+    let train = &experiment.train;
+    line("training", format!("{} rows of {}", units::count(train.rows as u64), source(&train.split.source)));
+    line("", steps(train));
+    line("", rate(train));
+    let cost = &experiment.cost;
+    line("tokens", format!("{:.1} a row ({:.1} of the prompt), {} in the longest", cost.mean_tokens, cost.mean_prompt, cost.longest_tokens));
+    for eval in &experiment.evals {
+        line("eval", eval_text(eval));
+    }
+    line("estimates", format!("{} for training, {} of weights, {} more in a training step", units::flops(cost.train_flops), units::bytes(cost.weight_bytes), units::bytes(cost.training_bytes)));
+    let hashes = &experiment.hashes;
+    let provisional = if hashes.provisional { " (provisional: the weights are not at hand)" } else { "" };
+    line("hashes", format!("training {}{provisional}, tokens {}", short(&hashes.training), short(&hashes.tokens)));
+    for (name, hash) in &hashes.evals {
+        line("", format!("eval {name} {}", short(hash)));
+    }
+    let prompt = (cost.mean_prompt.round() as usize).max(1);
+    let target = ((cost.mean_tokens - cost.mean_prompt).round() as usize).max(1);
+    let _ = write!(out, "\n{}", grid::draw(config.layers, &experiment.interventions, prompt, target, style));
+    out
+}
+
+fn model(experiment: &Experiment) -> String {
+    match &experiment.model.source {
+        ModelSource::Hub { repo, revision } => format!("{repo} at {revision}"),
+        ModelSource::Folder(path) | ModelSource::Gguf(path) => path.display().to_string(),
+        ModelSource::Embedded(name) => format!("{name}, embedded"),
+    }
+}
+
+fn precision(precision: Precision) -> &'static str {
+    match precision {
+        Precision::F32 => "f32",
+        Precision::F16 => "f16",
+        Precision::Bf16 => "bf16",
+    }
+}
+
+fn intervention(block: &Intervention) -> String {
+    let segments: Vec<String> = block.segments.iter().map(Segment::to_string).collect();
+    let tied = if block.tied { ", tied" } else { "" };
+    let dropout = if block.dropout > 0.0 { format!(", dropout {}", block.dropout) } else { String::new() };
+    let (name, kind, rank) = (&block.name, block.kind.name(), block.rank);
+    format!("{name}: {kind} of rank {rank} at {} of layers {}{tied}{dropout}", segments.join("+"), layers(&block.layers))
+}
+
+/// `0–29`, `15, 20, 25`
+fn layers(layers: &[usize]) -> String {
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for &layer in layers {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == layer => *last = layer,
+            _ => runs.push((layer, layer)),
+        }
+    }
+    let run = |&(first, last): &(usize, usize)| match last - first {
+        0 => first.to_string(),
+        _ => format!("{first}–{last}"),
+    };
+    runs.iter().map(run).collect::<Vec<_>>().join(", ")
+}
+
+fn source(source: &Source) -> String {
+    let steps: String = source.steps.iter().map(ToString::to_string).collect();
+    format!("{}{steps}", source.path.display())
+}
+
+fn steps(train: &Train) -> String {
+    let accumulate = if train.accumulate > 1 { format!(" × {} accumulated", train.accumulate) } else { String::new() };
+    let plural = if train.epochs == 1 { "epoch" } else { "epochs" };
+    format!("{} {plural}, batches of {}{accumulate}, {} steps", train.epochs, train.batch, units::count(train.steps as u64))
+}
+
+fn rate(train: &Train) -> String {
+    let shape = match train.schedule.shape {
+        ScheduleShape::Linear => "linear",
+        ScheduleShape::Cosine => "cosine",
+        ScheduleShape::Constant => "constant",
+    };
+    let clip = train.clip.map_or_else(|| "no clipping".to_owned(), |norm| format!("clipped at norm {norm}"));
+    format!("rate {:e}, {shape} after {} steps of warm-up, weight decay {}, {clip}", train.learning_rate, train.schedule.warmup, train.optimizer.weight_decay)
+}
+
+fn eval_text(eval: &Eval) -> String {
+    let when = match eval.when {
+        When::End => "at the end".to_owned(),
+        When::Epoch => "after every epoch".to_owned(),
+        When::Steps(count) => format!("every {count} steps"),
+    };
+    let baseline = if eval.baseline { ", and of the untouched model" } else { "" };
+    format!("{}: {} on {} rows {when}{baseline}", eval.name, table::name(eval.metric), units::count(eval.rows as u64))
+}
+
+/// The first digits of a hash, as run folders are named.
+fn short(hash: &str) -> &str {
+    hash.get(..8).unwrap_or(hash)
+}
