@@ -5,13 +5,13 @@
 #[path = "support/dump.rs"]
 mod dump;
 
-use reftc::diag::Diagnostic;
+use reftc::diag::{Diagnostic, render};
 use reftc::source::{FileId, Sources};
 use reftc::syntax;
 use std::path::{Path, PathBuf};
 
 /// The folders under `tests/` and what is made of each of their files.
-const FOLDERS: &[(&str, fn(&Sources, FileId) -> String)] = &[("syntax", tree_and_diagnostics)];
+const FOLDERS: &[(&str, fn(&Sources, FileId) -> String)] = &[("syntax", tree_and_diagnostics), ("format", formatted)];
 
 fn tree_and_diagnostics(sources: &Sources, id: FileId) -> String {
     let file = sources.file(id).expect("the file was just added");
@@ -19,8 +19,15 @@ fn tree_and_diagnostics(sources: &Sources, id: FileId) -> String {
     format!("{}{}", rendered(&diagnostics, sources), dump::dump(&tree, file))
 }
 
-fn rendered(diagnostics: &[Diagnostic], _sources: &Sources) -> String {
-    diagnostics.iter().map(|d| format!("{d:?}\n")).collect()
+fn formatted(sources: &Sources, id: FileId) -> String {
+    let text = &sources.file(id).expect("the file was just added").text;
+    let (tree, diagnostics) = syntax::parse(id, text);
+    assert_eq!(diagnostics, [], "only files without errors are formatted");
+    syntax::format(&tree, text)
+}
+
+fn rendered(diagnostics: &[Diagnostic], sources: &Sources) -> String {
+    render::render(diagnostics, sources, render::Format::Human(render::human::Style::PLAIN))
 }
 
 #[test]

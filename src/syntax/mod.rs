@@ -1,7 +1,9 @@
 //! From text to [`tree::File`]; parsing never fails.
 
+mod format;
 mod literal;
 mod parse;
 pub mod tree;
 
+pub use format::format;
 pub use parse::parse;

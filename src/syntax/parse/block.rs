@@ -132,7 +132,7 @@ impl<'t> Builder<'_> {
         let start = entry.as_span().start();
         let first = Span::new(self.file, start, start + entry.as_str().find([' ', '=', '{', ':']).unwrap_or(1).max(1));
         let line_start = self.text[..before].rfind(['\n', '{']).map_or(0, |at| at + 1);
-        let left = shorten(&self.text[line_start..before]);
+        let left = shorten(&self.text[line_start..before].split_whitespace().collect::<Vec<_>>().join(" "));
         self.sink.push(
             Diagnostic::at(
                 Code::MissingSeparator,
@@ -275,6 +275,11 @@ impl<'t> Builder<'_> {
             return Entry::Bad(span);
         };
         if let (Some(mark), None) = (&parts.mark, &parts.value) {
+            if let Some(block) = parts.block.as_ref().filter(|_| !SECTIONS.contains(&keyword.text.as_str())) {
+                self.bad_value(block);
+                let value = Expr { kind: ExprKind::Bad, span: self.span(block) };
+                return Entry::Field(Field { doc, name, value, span });
+            }
             self.block_with_equals(mark, &keyword.text);
         }
         let value = match (parts.mark, parts.value) {

@@ -61,7 +61,7 @@ impl Builder<'_> {
             Some(rest) => {
                 let rest = rest.trim_start_matches('#');
                 let marks = Span { end: mark.start + (text.len() - rest.len()) as u32, ..mark };
-                diagnostic.help(format!("write `//{}`", shorten(rest))).fix(marks, "//")
+                diagnostic.help(format!("write `// {}`", shorten(rest))).fix(marks, "//")
             }
             None => diagnostic.help("begin each line of the comment with `//`"),
         });
@@ -165,6 +165,20 @@ impl Builder<'_> {
                 .help(format!("write one of {}", suggest::list(&DECLARATIONS.map(|(word, _)| word))))
         };
         self.sink.push(diagnostic);
+    }
+
+    /// Indented text at the top level; `closed` is the end of the declaration above it.
+    pub(super) fn stray_item(&mut self, pair: &Pair, closed: Option<usize>) {
+        let start = pair.as_span().start();
+        let word = first_word(pair.as_str());
+        let diagnostic = unknown_declaration(Span::new(self.file, start, start + word.len()), word);
+        let brace = closed.filter(|end| self.text[..*end].ends_with('}'));
+        self.sink.push(match brace {
+            Some(end) => diagnostic
+                .label(Span::new(self.file, end - 1, end), "the declaration above ends here")
+                .help("remove a `}` if there is one too many above"),
+            None => diagnostic,
+        });
     }
 
     /// A chunk that begins with `)`, `]` or `}`; silent where it follows from closers that are missed already.

@@ -43,6 +43,12 @@ impl<'t> Builder<'_> {
                 }
                 Rule::foreign_comment => self.foreign_comment(&part),
                 Rule::semicolon => self.semicolon(&part),
+                Rule::stray_item => {
+                    self.stray_item(&part, previous.map(|(end, _)| end));
+                    let span = self.span(&part);
+                    previous = Some((part.as_span().end(), true));
+                    items.push(Item { doc: std::mem::take(&mut doc).join("\n"), kind: ItemKind::Bad, span });
+                }
                 rule => {
                     let start = part.as_span().start();
                     let joined = previous.filter(|(end, _)| !self.text[*end..start].contains(['\n', ';']));

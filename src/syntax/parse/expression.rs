@@ -158,12 +158,11 @@ impl Builder<'_> {
             let span = self.span(pair);
             let message = format!("`{}` is not a number", pair.as_str());
             let mut diagnostic = Diagnostic::at(Code::BadNumber, span, message, slip.label).help(slip.help);
-            let meant = slip.replacement.as_deref().and_then(|text| literal::number(text).ok());
             if let Some(replacement) = slip.replacement {
                 diagnostic = diagnostic.fix(span, replacement);
             }
             self.sink.push(diagnostic);
-            meant.unwrap_or(ExprKind::Bad)
+            ExprKind::Bad
         })
     }
 

@@ -1,5 +1,6 @@
 //! Braces and brackets that were opened and not closed: one diagnostic for each place where closers are missing.
 
+use super::chunk::shorten;
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::source::Span;
 use std::ops::Range;
@@ -79,20 +80,35 @@ impl Unclosed {
         } else {
             (Span::new(file, end, end), format!("expected `{}` here", closers.join("")))
         };
-        let shown: Vec<&str> = group.iter().map(|opener| &text[opener.span.range()]).collect();
-        let message = match shown.as_slice() {
-            [one] => format!("a `{one}` is never closed"),
-            _ => format!("{} brackets are never closed: `{}`", shown.len(), shown.join("` `")),
+        let message = match group {
+            [one] => format!("`{}` is never closed", head(text, one.span)),
+            _ => format!("{} brackets are never closed", group.len()),
         };
         let mut diagnostic = Diagnostic::at(Code::UnclosedBlock, place, message, label);
         for opener in group {
             diagnostic = diagnostic.label(opener.span, format!("opened here, needs a `{}`", opener.closer));
         }
         let outermost = group.iter().map(|opener| opener.span.start).min().unwrap_or(0);
-        if let Some(suspect) = self.suspects.iter().find(|suspect| block && suspect.start > outermost) {
+        if let Some(suspect) =
+            self.suspects.iter().find(|suspect| block && (outermost + 1..end as u32).contains(&suspect.start))
+        {
             diagnostic = diagnostic.label(*suspect, "perhaps this one: its `}` stands further left than its line");
         }
         diagnostic.help(format!("write `{}`", closers.join(" "))).fix(Span::new(file, end, end), insertion(text, group))
+    }
+}
+
+/// The opener and what stands before it: `train {`, `json(`, `[`.
+fn head(text: &str, opener: Span) -> String {
+    let before = &text[..opener.start as usize];
+    let bracket = &text[opener.range()];
+    let line = before.rsplit(['\n', '{', '}', ';']).next().unwrap_or("").trim_start();
+    match bracket {
+        "{" => shorten(&format!("{line}{bracket}")),
+        _ => {
+            let word = line.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or("");
+            format!("{word}{bracket}")
+        }
     }
 }
 

@@ -1,1 +1,0 @@
-//! Renderers of diagnostics: for people (miette), short lines, and JSON lines for tools.
