@@ -132,7 +132,7 @@ pub struct RunArgs {
 pub struct EvalArgs {
     /// A run folder, `experiment/hash`, or an experiment's name for its newest run
     #[arg(value_name = "RUN")]
-    pub run: PathBuf,
+    pub run: String,
 
     /// Only this evaluation
     #[arg(long, value_name = "NAME")]
@@ -154,11 +154,15 @@ pub struct EvalArgs {
 pub struct GenerateArgs {
     /// A run folder, `experiment/hash`, or an experiment's name for its newest run
     #[arg(value_name = "RUN")]
-    pub run: PathBuf,
+    pub run: String,
 
-    /// The prompt, as the model gets it; `-` reads it from stdin
+    /// What stands in the place of the template's column, or the whole prompt with `--raw`; `-` reads it from stdin
     #[arg(value_name = "PROMPT")]
     pub prompt: String,
+
+    /// Take the prompt as it is, without the run's template
+    #[arg(long)]
+    pub raw: bool,
 
     /// New tokens at most
     #[arg(long, value_name = "N", default_value_t = 64)]

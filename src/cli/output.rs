@@ -3,8 +3,9 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line is what prints")]
 
 use super::args::{Cli, Color, MessageFormat};
-use crate::diag::render::{self, Style};
+use crate::diag::render::{Format, human, render, summary};
 use crate::diag::{Diagnostic, Severity};
+use crate::report::table::Style;
 use crate::source::Sources;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -15,6 +16,8 @@ pub struct Output {
     pub format: MessageFormat,
     /// Colours and progress bars on stderr.
     pub lively: bool,
+    /// Box-drawing characters.
+    unicode: bool,
     width: usize,
 }
 
@@ -27,8 +30,9 @@ impl Output {
             Color::Never => false,
             Color::Auto => !plain && std::io::stderr().is_terminal(),
         };
-        let width = indicatif::TermLike::width(&console::Term::stderr());
-        Self { format: cli.message_format, lively, width: usize::from(width).clamp(60, 120) }
+        let (_, width) = console::Term::stderr().size();
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self { format: cli.message_format, lively, unicode: !dumb, width: usize::from(width).clamp(60, 120) }
     }
 
     /// Data, to stdout. A reader that has gone away is no error.
@@ -44,29 +48,31 @@ impl Output {
 
     /// Findings and their summary; in JSON they are data.
     pub fn findings(&self, diagnostics: &[Diagnostic], sources: &Sources) {
-        let mut text = String::new();
-        for diagnostic in diagnostics {
-            text.push_str(&match self.format {
-                MessageFormat::Human => {
-                    render::human(diagnostic, sources, Style { color: self.lively, unicode: true, width: self.width })
-                }
-                MessageFormat::Short => render::short(diagnostic, sources),
-                MessageFormat::Json => render::json(diagnostic, sources),
-                MessageFormat::Github => render::github(diagnostic, sources),
-            });
-            text.push('\n');
-        }
+        let format = match self.format {
+            MessageFormat::Human => {
+                Format::Human(human::Style { colour: self.lively, unicode: self.unicode, width: self.width })
+            }
+            MessageFormat::Short => Format::Short,
+            MessageFormat::Json => Format::Json,
+            MessageFormat::Github => Format::Github,
+        };
+        let text = render(diagnostics, sources, format);
         match self.format {
             MessageFormat::Json | MessageFormat::Github => self.data(&text),
             _ => self.note(text.trim_end_matches('\n')),
         }
     }
 
+    /// The signs that tables and pictures are drawn with.
+    pub fn style(&self) -> Style {
+        if self.unicode { Style::Unicode } else { Style::Ascii }
+    }
+
     /// How many errors and warnings there were, and how to read on.
     pub fn summary(&self, diagnostics: &[Diagnostic]) {
         let human = matches!(self.format, MessageFormat::Human | MessageFormat::Short);
         if let (true, Some(first)) = (human, diagnostics.first()) {
-            self.note(&format!("{}; `reftc explain {}` tells more", render::summary(diagnostics), first.code.as_str()));
+            self.note(&format!("{}; `reftc explain {}` tells more", summary(diagnostics), first.code.as_str()));
         }
     }
 

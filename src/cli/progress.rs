@@ -2,6 +2,7 @@
 
 use super::output::Output;
 use crate::execute::event::{Event, StepDone, Subject};
+use crate::model::hub;
 use crate::report::{table, units};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::{Duration, Instant};
@@ -126,5 +127,41 @@ fn who(subject: Subject) -> &'static str {
     match subject {
         Subject::Baseline => "untouched model",
         Subject::Tuned => "tuned",
+    }
+}
+
+/// Progress of downloads.
+pub struct Download<'a> {
+    output: &'a Output,
+    file: String,
+    bar: Option<ProgressBar>,
+}
+
+impl<'a> Download<'a> {
+    /// No download yet.
+    pub fn new(output: &'a Output) -> Self {
+        Self { output, file: String::new(), bar: None }
+    }
+
+    /// Takes one report of a download.
+    pub fn show(&mut self, progress: hub::Progress<'_>) {
+        if self.file != progress.file {
+            progress.file.clone_into(&mut self.file);
+            if let Some(bar) = self.bar.take() {
+                bar.finish_and_clear();
+            }
+            self.output.note(&format!("fetching {} ({})", progress.file, units::bytes(progress.total)));
+            if self.output.lively {
+                let style = ProgressStyle::with_template("  {bar:24} {bytes}/{total_bytes}  {bytes_per_sec}  ETA {eta}");
+                let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ");
+                self.bar = Some(ProgressBar::new(progress.total).with_style(style));
+            }
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(progress.done);
+            if progress.done >= progress.total {
+                bar.finish_and_clear();
+            }
+        }
     }
 }

@@ -4,8 +4,8 @@ use super::args::RunArgs;
 use super::compile::{Compiled, compile};
 use super::output::Output;
 use super::plan::select;
-use super::progress::Progress;
-use super::session::{Session, interrupt_flag};
+use super::progress::{Download, Progress};
+use super::session::{Session, interrupt_flag, stop_on_interrupt};
 use crate::diag::{Code, Diagnostic};
 use crate::digest;
 use crate::execute::experiment::{self, Outcome, Run};
@@ -24,32 +24,20 @@ pub fn run(arguments: &RunArgs, session: &Session, output: &Output) -> ExitCode 
         Ok(models) => models,
         Err(code) => return code,
     };
-    if arguments.watch { watch(arguments, session, &mut models, output) } else { once(arguments, session, &mut models, output) }
+    if arguments.watch { watch(arguments, session, &mut models, output) } else { once(arguments, session, &mut models, None, output) }
 }
 
 /// Runs whenever the spec, or a file that it reads, is saved; only Ctrl-C ends it.
 fn watch(arguments: &RunArgs, session: &Session, models: &mut Models, output: &Output) -> ExitCode {
-    let mut watched = vec![arguments.spec.clone()];
-    let mut watcher = match Watcher::new(&watched) {
-        Ok(watcher) => watcher,
-        Err(diagnostic) => {
-            output.failure(&diagnostic, &Default::default());
-            return ExitCode::from(3);
-        }
-    };
+    let mut watcher = Watcher::new([arguments.spec.clone()]);
+    stop_on_interrupt(watcher.stopper());
     loop {
-        once(arguments, session, models, output);
+        once(arguments, session, models, Some(&mut watcher), output);
         if interrupt_flag().load(Ordering::Relaxed) {
             return ExitCode::from(130);
         }
-        watched.extend(session.world.touched());
-        watched.sort();
-        watched.dedup();
-        if let Err(diagnostic) = watcher.update(&watched) {
-            output.failure(&diagnostic, &Default::default());
-        }
         output.note(&format!("watching {} and what it reads; Ctrl-C ends it", arguments.spec.display()));
-        let Some(changed) = watcher.next(interrupt_flag()) else { return ExitCode::from(130) };
+        let Some(changed) = watcher.wait() else { return ExitCode::from(130) };
         let names: Vec<String> = changed.iter().map(|path| path.display().to_string()).collect();
         output.note(&format!("\nsaved: {}", names.join(", ")));
     }
@@ -63,17 +51,30 @@ struct Report<'a> {
     result: &'a crate::store::result::RunResult,
 }
 
-fn once(arguments: &RunArgs, session: &Session, models: &mut Models, output: &Output) -> ExitCode {
+fn once(
+    arguments: &RunArgs,
+    session: &Session,
+    models: &mut Models,
+    watcher: Option<&mut Watcher>,
+    output: &Output,
+) -> ExitCode {
     let mut compiled = compile(&arguments.spec, &session.world);
+    if let Some(watcher) = watcher {
+        // Before the run: what is saved while it goes on is reported after it.
+        watcher.update(session.world.touched().into_iter().chain([arguments.spec.clone()]));
+    }
     let mut plan = match select(&compiled, arguments.experiment.as_deref(), output) {
         Ok(plan) => plan,
         Err(code) => return code,
     };
     if plan.experiments.iter().any(|experiment| experiment.hashes.provisional) {
         // The weights are fetched first: the hash that names the run's folder is over their content.
-        if let Err(diagnostic) = plan.experiments.iter().try_for_each(|experiment| models.fetch(&experiment.model.source)) {
-            output.failure(&diagnostic, &compiled.sources);
-            return ExitCode::from(3);
+        let mut download = Download::new(output);
+        for experiment in &plan.experiments {
+            if let Err(diagnostic) = models.fetch(&experiment.model.source, &mut |progress| download.show(progress)) {
+                output.failure(&at_its_line(*diagnostic, &compiled, &experiment.name), &compiled.sources);
+                return ExitCode::from(3);
+            }
         }
         compiled = compile(&arguments.spec, &session.world);
         plan = match select(&compiled, arguments.experiment.as_deref(), output) {

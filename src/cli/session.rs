@@ -5,8 +5,10 @@ use super::output::Output;
 use crate::execute::loaded::Models;
 use crate::model::device;
 use crate::model::located::Locator;
+use crate::watch::Stopper;
 use crate::world::RealWorld;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The door to files and the places of models.
@@ -34,16 +36,25 @@ impl Session {
 }
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+static STOPPER: OnceLock<Stopper> = OnceLock::new();
 
 /// Set by the first Ctrl-C.
 pub fn interrupt_flag() -> &'static AtomicBool {
     &INTERRUPTED
 }
 
+/// Lets Ctrl-C end the waiting of a watcher too.
+pub fn stop_on_interrupt(stopper: Stopper) {
+    let _ = STOPPER.set(stopper);
+}
+
 /// The first Ctrl-C (or termination signal) asks the run to end cleanly, the second ends the process.
 fn on_interrupt() {
     // An error means that a handler is there already, which is as good.
     let _ = ctrlc::set_handler(|| {
+        if let Some(stopper) = STOPPER.get() {
+            stopper.stop();
+        }
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
             #[allow(clippy::exit, reason = "the user asked twice")]
             std::process::exit(130);

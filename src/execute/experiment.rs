@@ -10,10 +10,11 @@ use crate::data::metric::Metric;
 use crate::data::read;
 use crate::data::source::select;
 use crate::data::split::Split;
-use crate::diag::{Code, Diagnostic, Result};
+use crate::diag::{Code, Diagnostic, Result, suggest};
 use crate::digest;
 use crate::intervention::units::Interventions;
 use crate::intervention::{engine_failed, save};
+use crate::model::config::ModelSource;
 use crate::model::device;
 use crate::plan::{Eval, Experiment, When};
 use crate::store::atomic;
@@ -67,7 +68,7 @@ pub fn run(run: Run<'_>) -> Result<Outcome> {
     }
     let device = device::kind(models.device());
     let environment = Environment::capture(runs, &device::name(models.device()), rayon::current_num_threads());
-    folder.describe(spec, &format!("{}\n", digest::json(experiment)), &environment)?;
+    folder.describe(spec, &format!("{}\n", digest::json(&absolute(experiment))), &environment)?;
     let names: Vec<&str> = experiment.evals.iter().map(|eval| eval.name.as_str()).collect();
     let mut stages = Stages { experiment, folder, device, models, interrupt, emit, model: None };
     let up_to_date = stages.is_up_to_date();
@@ -77,6 +78,79 @@ pub fn run(run: Run<'_>) -> Result<Outcome> {
     }
     let (folder, result) = (stages.folder.path().to_path_buf(), stages.folder.result().clone());
     Ok(Outcome { folder, result, interrupted, up_to_date })
+}
+
+/// The plan and the interventions of an earlier run.
+///
+/// # Errors
+/// E0504 where the folder holds no finished training, E0506 and E0508 where what it holds cannot be used.
+pub fn reopen(folder: &Path, models: &Models) -> Result<(Experiment, Interventions)> {
+    let not_a_run = |message: String| {
+        let help = "name a run that has finished its training, or run the spec again";
+        Box::new(Diagnostic::new(Code::RunNotFound, message).in_file(folder, None).help(help))
+    };
+    let plan = std::fs::read_to_string(folder.join("plan.json")).ok();
+    let plan: Option<Experiment> = plan.and_then(|text| serde_json::from_str(&text).ok());
+    let Some(experiment) = plan else {
+        return Err(not_a_run(format!("`{}` has no plan that this reftc can read", folder.display())));
+    };
+    let saved = folder.join("intervention");
+    if !saved.is_dir() {
+        return Err(not_a_run(format!("the training of `{}` is not finished", folder.display())));
+    }
+    let hidden = experiment.model.config.hidden_size;
+    let interventions = save::load_as(&saved, &experiment.interventions, hidden, models.device())?;
+    Ok((experiment, interventions))
+}
+
+/// Runs the evaluations of an earlier run again, all or the one of that name.
+///
+/// # Errors
+/// Those of [`reopen`]; E0504 where the run has no evaluation of that name.
+pub fn measure_again(
+    path: &Path,
+    only: Option<&str>,
+    models: &mut Models,
+    interrupt: &AtomicBool,
+    emit: &mut dyn FnMut(Event),
+) -> Result<Outcome> {
+    let (experiment, interventions) = reopen(path, models)?;
+    let names: Vec<&str> = experiment.evals.iter().map(|eval| eval.name.as_str()).collect();
+    if let Some(name) = only.filter(|name| !names.contains(name)) {
+        let diagnostic = Diagnostic::new(Code::RunNotFound, format!("the run has no evaluation named `{name}`"));
+        return Err(Box::new(diagnostic.help(format!("it has {}", suggest::list(&names)))));
+    }
+    let folder = RunFolder::reopen(path, WhenLocked::Refuse)?;
+    let device = device::kind(models.device());
+    let mut stages = Stages { experiment: &experiment, folder, device, models, interrupt, emit, model: None };
+    let mut interrupted = false;
+    for eval in experiment.evals.iter().filter(|eval| only.is_none_or(|name| name == eval.name)) {
+        interrupted = stages.evaluate(eval, &interventions)?.is_none();
+        if interrupted {
+            break;
+        }
+    }
+    if !interrupted && experiment.evals.iter().all(|eval| stages.is_evaluated(eval)) {
+        stages.folder.finish(&names)?;
+    }
+    let result = stages.folder.result().clone();
+    Ok(Outcome { folder: path.to_path_buf(), result, interrupted, up_to_date: false })
+}
+
+/// The plan with every path made absolute, so that the run can be evaluated from any folder.
+fn absolute(experiment: &Experiment) -> Experiment {
+    let mut plan = experiment.clone();
+    let whole = |path: &mut PathBuf| {
+        if let Ok(absolute) = std::path::absolute(&*path) {
+            *path = absolute;
+        }
+    };
+    whole(&mut plan.train.split.source.path);
+    plan.evals.iter_mut().for_each(|eval| whole(&mut eval.split.source.path));
+    if let ModelSource::Folder(path) | ModelSource::Gguf(path) = &mut plan.model.source {
+        whole(path);
+    }
+    plan
 }
 
 struct Stages<'a> {

@@ -1,0 +1,82 @@
+//! `reftc doctor`
+
+use super::args::DoctorArgs;
+use super::output::Output;
+use super::session::Session;
+use crate::digest;
+use crate::model::hub::out_of_reach;
+use crate::model::{device, embedded};
+use crate::report::units;
+use crate::store::environment::free_space;
+use serde::Serialize;
+use std::process::ExitCode;
+
+/// One thing that was looked at.
+#[derive(Serialize)]
+struct Finding {
+    what: &'static str,
+    good: bool,
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+}
+
+/// Prints what reftc finds on this machine; 1 if something stands in the way of a run.
+pub fn doctor(arguments: &DoctorArgs, session: &Session, output: &Output) -> ExitCode {
+    let findings = findings(session);
+    if arguments.json {
+        output.data(&format!("{}\n", digest::json(&findings)));
+    } else {
+        let mut text = String::new();
+        for finding in &findings {
+            let mark = if finding.good { "ok     " } else { "problem" };
+            text.push_str(&format!("{mark}  {:10} {}\n", finding.what, finding.text));
+            if let Some(help) = &finding.help {
+                text.push_str(&format!("                    help: {help}\n"));
+            }
+        }
+        output.data(&text);
+    }
+    if findings.iter().all(|finding| finding.good) { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+fn findings(session: &Session) -> Vec<Finding> {
+    let good = |what, text: String| Finding { what, good: true, text, help: None };
+    let mut findings = vec![good("reftc", format!("{} on {} {}", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH))];
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    findings.push(match device::choose("auto") {
+        Ok(chosen) => good("device", format!("{}, {threads} threads", device::name(&chosen))),
+        Err(diagnostic) => problem("device", &diagnostic.message, diagnostic.help.first().cloned()),
+    });
+    let cache = &session.locator.cache;
+    findings.push(match cache.folder() {
+        Some(folder) if cache.is_writable() => good("cache", format!("{}, {}", folder.display(), space(folder))),
+        Some(folder) => problem("cache", &format!("{} cannot be written", folder.display()), Some("name another folder: `REFTC_CACHE=FOLDER`".into())),
+        None => problem("cache", "no folder for it", Some("name one: `REFTC_CACHE=FOLDER`".into())),
+    });
+    let hub = &session.locator.hub;
+    let models = hub.models();
+    let held = if models.is_empty() { "no models".to_owned() } else { models.join(", ") };
+    findings.push(match hub.is_cache_writable() {
+        true => good("models", format!("{}: {held}", hub.cache.display())),
+        false => problem("models", &format!("{} cannot be written", hub.cache.display()), Some("name another folder: `HF_HOME=FOLDER`".into())),
+    });
+    let token = if hub.token.is_some() { "with a token" } else { "without a token" };
+    findings.push(match (hub.offline, out_of_reach(hub)) {
+        (true, _) => good("hub", "offline, as asked".to_owned()),
+        (false, None) => good("hub", format!("{} answers, {token}", hub.endpoint)),
+        // Only `hf(…)` models that are not in the cache need it.
+        (false, Some(reason)) => good("hub", format!("{} does not answer ({reason}); `path`, `gguf` and `embedded` models work without it", hub.endpoint)),
+    });
+    let embedded: Vec<&str> = embedded::MODELS.iter().map(|model| model.name).collect();
+    findings.push(good("embedded", embedded.join(", ")));
+    findings
+}
+
+fn problem(what: &'static str, text: &str, help: Option<String>) -> Finding {
+    Finding { what, good: false, text: text.to_owned(), help }
+}
+
+fn space(folder: &std::path::Path) -> String {
+    free_space(folder).map_or_else(|| "free space unknown".to_owned(), |bytes| format!("{} free", units::bytes(bytes)))
+}

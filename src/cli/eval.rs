@@ -1,0 +1,52 @@
+//! `reftc eval`
+
+use super::args::EvalArgs;
+use super::output::Output;
+use super::progress::Progress;
+use super::session::{Session, interrupt_flag};
+use crate::diag::Result;
+use crate::digest;
+use crate::execute::experiment::{self, Outcome};
+use crate::execute::loaded::Models;
+use crate::report::table;
+use crate::store::find;
+use std::process::ExitCode;
+
+/// Measures a finished run anew.
+pub fn eval(arguments: &EvalArgs, session: &Session, output: &Output) -> ExitCode {
+    let mut models = match session.models(&arguments.device, output) {
+        Ok(models) => models,
+        Err(code) => return code,
+    };
+    let mut progress = Progress::new(output);
+    let outcome = measure(arguments, &mut models, &mut progress);
+    progress.end();
+    match outcome {
+        Ok(outcome) if outcome.interrupted => {
+            output.note("interrupted; the evaluations before this one are kept");
+            ExitCode::from(130)
+        }
+        Ok(outcome) => {
+            let wanted = |name: &str| arguments.eval.as_deref().is_none_or(|eval| eval == name);
+            let evals: Vec<_> = outcome.result.evals.iter().filter(|eval| wanted(&eval.name)).cloned().collect();
+            if arguments.json {
+                output.data(&format!("{}\n", digest::json(&evals)));
+            } else {
+                output.data(&table::results(&evals).text(output.style()));
+                output.note(&format!("rows: {}", outcome.folder.join("eval").display()));
+            }
+            ExitCode::SUCCESS
+        }
+        Err(diagnostic) => {
+            output.failure(&diagnostic, &Default::default());
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn measure(arguments: &EvalArgs, models: &mut Models, progress: &mut Progress<'_>) -> Result<Outcome> {
+    let found = find::run(&arguments.runs, &arguments.run)?;
+    experiment::measure_again(&found.path, arguments.eval.as_deref(), models, interrupt_flag(), &mut |event| {
+        progress.show(&event);
+    })
+}

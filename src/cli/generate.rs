@@ -1,0 +1,93 @@
+//! `reftc generate`
+
+use super::args::GenerateArgs;
+use super::output::Output;
+use super::session::Session;
+use crate::data::encode::{EncodedRow, encode_prompts};
+use crate::data::rows::{Row, Rows};
+use crate::data::template::Template;
+use crate::diag::{Code, Diagnostic, Result};
+use crate::execute::experiment;
+use crate::execute::generate::{Generator, Sampling};
+use crate::execute::loaded::{LoadedModel, Models};
+use crate::plan::Experiment;
+use crate::store::find;
+use std::io::Read;
+use std::process::ExitCode;
+
+/// Generates text with a finished run.
+pub fn generate(arguments: &GenerateArgs, session: &Session, output: &Output) -> ExitCode {
+    let mut models = match session.models(&arguments.device, output) {
+        Ok(models) => models,
+        Err(code) => return code,
+    };
+    match answer(arguments, &mut models, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(diagnostic) => {
+            output.failure(&diagnostic, &Default::default());
+            ExitCode::from(if diagnostic.code == Code::BadArguments { 2 } else { 3 })
+        }
+    }
+}
+
+fn answer(arguments: &GenerateArgs, models: &mut Models, output: &Output) -> Result<()> {
+    let found = find::run(&arguments.runs, &arguments.run)?;
+    let (plan, interventions) = experiment::reopen(&found.path, models)?;
+    let model = models.load(&plan.model)?;
+    let row = prompt(arguments, &plan, &model)?;
+    let sampling = Sampling {
+        temperature: (arguments.temperature > 0.0).then_some(arguments.temperature),
+        top_p: arguments.top_p,
+        seed: arguments.seed,
+    };
+    let text = |tuned: bool| {
+        let generator = Generator::new(&model.decoder, tuned.then_some(&interventions))?;
+        let ids = generator.sample(&row, arguments.max_tokens, sampling, &mut |_| {})?;
+        model.tokenizer.decode(&ids, true)
+    };
+    if arguments.baseline {
+        output.note("untouched model:");
+        output.data(&format!("{}\n", text(false)?.trim_end()));
+        output.note("tuned:");
+    }
+    output.data(&format!("{}\n", text(true)?.trim_end()));
+    Ok(())
+}
+
+/// The prompt's tokens: through the run's template where that has one column, else the text as it is.
+fn prompt(arguments: &GenerateArgs, plan: &Experiment, model: &LoadedModel) -> Result<EncodedRow> {
+    let text = match arguments.prompt.as_str() {
+        "-" => read_stdin()?,
+        text => text.to_owned(),
+    };
+    let mut split = plan.train.split.clone();
+    let columns: Vec<String> = split.prompt.columns().into_iter().map(str::to_owned).collect();
+    let rows = match columns.as_slice() {
+        [only] if !arguments.raw => {
+            Rows { columns: vec![only.clone()], rows: vec![Row { line: 1, values: vec![Some(text)] }] }
+        }
+        _ if !arguments.raw && !columns.is_empty() => {
+            let message = format!("the template of this run has the columns {}", columns.join(", "));
+            let help = "write the whole prompt as the model gets it, with `--raw`";
+            return Err(Box::new(Diagnostic::new(Code::BadArguments, message).help(help)));
+        }
+        _ => {
+            split.prompt = Template::Text(vec![crate::data::template::Part::Text(text)]);
+            Rows { columns: Vec::new(), rows: vec![Row { line: 1, values: Vec::new() }] }
+        }
+    };
+    split.target = Template::Text(Vec::new());
+    let encoded = encode_prompts(&rows, &split, &model.tokenizer, model.chat_template.as_ref())?;
+    encoded.rows.into_iter().next().ok_or_else(|| {
+        let diagnostic = Diagnostic::new(Code::BadArguments, "the prompt has no tokens");
+        Box::new(diagnostic.help("write a prompt: `reftc generate RUN \"…\"`"))
+    })
+}
+
+fn read_stdin() -> Result<String> {
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).map_err(|error| {
+        Box::new(Diagnostic::new(Code::BadArguments, format!("cannot read the prompt from stdin: {error}")))
+    })?;
+    Ok(text)
+}
