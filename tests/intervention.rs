@@ -4,12 +4,16 @@
 mod oracle;
 
 use candle_core::{Device, Tensor, Var};
-use oracle::Oracle;
+use oracle::{Oracle, tiny};
 use reftc::data::positions::Segment;
 use reftc::intervention::Kind;
+use reftc::diag::Code;
+use reftc::intervention::edits::{BatchEdits, Dropout, PackedPrompt};
 use reftc::intervention::formula::{Edit, Parameters};
 use reftc::intervention::orthogonal::Rotation;
+use reftc::intervention::save;
 use reftc::intervention::units::Interventions;
+use reftc::model::decoder::BlockHook;
 use reftc::plan::{Activation, Intervention};
 
 /// `Noreft_bias_silu`: kind, bias of the projection, activation.
@@ -99,17 +103,7 @@ fn the_householder_map_is_that_of_torch() {
 }
 
 fn block(kind: Kind, segments: &[Segment], tied: bool) -> Intervention {
-    Intervention {
-        name: "edit".to_owned(),
-        kind,
-        layers: vec![1, 3],
-        segments: segments.to_vec(),
-        tied,
-        rank: 4,
-        dropout: 0.0,
-        activation: Activation::Linear,
-        bias: true,
-    }
+    Intervention { segments: segments.to_vec(), bias: true, ..tiny::block(kind, tied) }
 }
 
 #[test]
@@ -163,7 +157,7 @@ fn positions_are_the_locations_of_the_reference() {
         let interventions = Interventions::new(&[block], 32, 42, &Device::Cpu).unwrap();
         let locations = oracle.integers(&format!("{setting}.intervention_locations"));
         let (units, width) = if tied { (2, 4) } else { (4, 2) };
-        for (row, prompt) in oracle::TINY_PROMPTS.iter().enumerate() {
+        for (row, prompt) in tiny::prompts().iter().enumerate() {
             for reference in 0..units {
                 // The reference lists prefixes of all layers and then suffixes; ours go by layer.
                 let ours = if tied { reference } else { reference % 2 * 2 + reference / 2 };
@@ -176,7 +170,7 @@ fn positions_are_the_locations_of_the_reference() {
                     .collect();
                 expected.sort_unstable();
                 assert_eq!(
-                    interventions.units[ours].positions(*prompt),
+                    interventions.units[ours].positions(prompt.ids.len()),
                     expected,
                     "{setting} row {row} unit {reference}"
                 );
@@ -208,4 +202,103 @@ fn a_rotation_stays_orthonormal_after_many_steps() {
     let product = matrix.t().unwrap().matmul(&matrix).unwrap();
     let error = oracle::largest(&(product - Tensor::eye(5, candle_core::DType::F32, &Device::Cpu).unwrap()).unwrap());
     assert!(moved > 0.1 && error < 1e-6, "moved {moved}, error {error}");
+}
+
+#[test]
+fn a_mask_of_dropout_depends_on_the_row_and_not_on_its_batch() {
+    let mut interventions = Interventions::new(&[tiny::block(Kind::Loreft, false)], 32, 1, &Device::Cpu).unwrap();
+    interventions.units.iter_mut().for_each(|unit| unit.dropout = 0.5);
+    let edits = interventions.edits().unwrap();
+    let (long, short) = (Tensor::randn(0f32, 1.0, (9, 32), &Device::Cpu).unwrap(), Tensor::randn(0f32, 1.0, (5, 32), &Device::Cpu).unwrap());
+    let edited = |prompts: &[PackedPrompt], states: &Tensor, epoch| {
+        let edits = BatchEdits::new(&interventions, &edits, prompts, Some(Dropout { seed: 3, epoch })).unwrap();
+        edits.after_block(1, states.clone()).unwrap()
+    };
+    let together = [PackedPrompt { offset: 0, tokens: 9, row: 6 }, PackedPrompt { offset: 9, tokens: 5, row: 2 }];
+    let both = edited(&together, &Tensor::cat(&[&long, &short], 0).unwrap(), 0);
+    let alone = edited(&[PackedPrompt { offset: 0, tokens: 5, row: 2 }], &short, 0);
+    oracle::assert_close("row alone", &both.narrow(0, 9, 5).unwrap(), &alone, 1e-6);
+    let dropped = |states: &Tensor| {
+        let values = states.get(0).unwrap().to_vec1::<f32>().unwrap();
+        values.iter().map(|value| value.abs() < 1e-6).collect::<Vec<_>>()
+    };
+    let share = dropped(&alone).iter().filter(|dropped| **dropped).count();
+    assert!((6..=26).contains(&share), "{share} of 32 coordinates dropped");
+    assert_ne!(dropped(&alone), dropped(&edited(&[PackedPrompt { offset: 0, tokens: 5, row: 2 }], &short, 1)));
+    assert_ne!(dropped(&alone), dropped(&edited(&[PackedPrompt { offset: 0, tokens: 5, row: 3 }], &short, 0)));
+}
+
+#[test]
+fn blocks_at_one_site_act_in_written_order_and_tied_segments_once() {
+    let states = Tensor::randn(0f32, 1.0, (4, 32), &Device::Cpu).unwrap();
+    let prompts = [PackedPrompt { offset: 0, tokens: 4, row: 0 }];
+    let edited = |blocks: &[Intervention]| {
+        let interventions = Interventions::new(blocks, 32, 1, &Device::Cpu).unwrap();
+        let edits = interventions.edits().unwrap();
+        let placed = BatchEdits::new(&interventions, &edits, &prompts, None).unwrap();
+        assert_eq!((placed.lowest_layer(), placed.highest_layer()), (Some(1), Some(3)));
+        let after = placed.after_block(1, states.clone()).unwrap();
+        let one_by_one = interventions.units.iter().zip(&edits).filter(|(unit, _)| unit.layer == 1);
+        (after, one_by_one.fold(states.clone(), |states, (_, edit)| edit.apply(&states).unwrap().detach()))
+    };
+    let all = |name: &str| Intervention { name: name.to_owned(), ..block(Kind::Loreft, &[Segment::All], false) };
+    let (found, expected) = edited(&[all("first"), all("second")]);
+    oracle::assert_close("two blocks", &found, &expected, 1e-5);
+    let (found, expected) = edited(&[block(Kind::Loreft, &[Segment::All, Segment::First(2)], true)]);
+    oracle::assert_close("tied", &found, &expected, 1e-5);
+}
+
+#[test]
+fn what_is_saved_comes_back_with_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    for kind in Kind::ALL {
+        let block = Intervention { dropout: 0.1, activation: Activation::Silu, bias: true, ..tiny::block(kind, false) };
+        let interventions = Interventions::new(&[block.clone()], 32, 5, &Device::Cpu).unwrap();
+        for parameter in interventions.parameters() {
+            parameter.variable.set(&(parameter.variable.as_detached_tensor() - 0.125).unwrap()).unwrap();
+        }
+        save::save(folder.path(), &interventions).unwrap();
+        let first = std::fs::read(folder.path().join(save::TENSORS)).unwrap();
+        let loaded = save::load(folder.path(), &Device::Cpu).unwrap();
+        assert_eq!(loaded.blocks, [block.clone()]);
+        let tensors = save::tensors(&interventions).unwrap();
+        for (name, tensor) in save::tensors(&loaded).unwrap() {
+            assert_eq!(oracle::bits(&tensor), oracle::bits(&tensors[&name]), "{name}");
+        }
+        save::save(folder.path(), &loaded).unwrap();
+        assert_eq!(first, std::fs::read(folder.path().join(save::TENSORS)).unwrap());
+
+        let other = Intervention { rank: 5, ..block.clone() };
+        let error = save::load_as(folder.path(), &[other], 32, &Device::Cpu).unwrap_err();
+        assert_eq!(error.code, Code::InterventionMismatch);
+        assert!(error.message.contains('5') && error.message.contains('4'), "{error}");
+        let fewer = Intervention { layers: vec![1], ..block };
+        let error = save::load_as(folder.path(), &[fewer], 32, &Device::Cpu).unwrap_err();
+        assert!(error.message.contains("edit.layer3.f2"), "{error}");
+    }
+    let mut names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, [save::TENSORS, save::CONFIG]);
+}
+
+#[test]
+fn a_damaged_file_is_an_error_and_no_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = save::load(folder.path(), &Device::Cpu).unwrap_err();
+    assert_eq!(missing.code, Code::SavedFileUnreadable);
+    let interventions = Interventions::new(&[tiny::block(Kind::Loreft, true)], 32, 5, &Device::Cpu).unwrap();
+    save::save(folder.path(), &interventions).unwrap();
+    let path = folder.path().join(save::TENSORS);
+    let whole = std::fs::read(&path).unwrap();
+    for length in [0, 4, 8, 100, whole.len() / 2, whole.len() - 1] {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        let error = save::load(folder.path(), &Device::Cpu).unwrap_err();
+        assert_eq!(error.code, Code::SavedFileUnreadable, "{length} bytes");
+        assert!(error.message.contains(save::TENSORS));
+    }
+    let mut damaged = whole;
+    let end = damaged.len();
+    damaged[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(&path, &damaged).unwrap();
+    assert!(save::load(folder.path(), &Device::Cpu).unwrap_err().message.contains("NaN"));
 }

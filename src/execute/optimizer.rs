@@ -64,6 +64,11 @@ impl AdamW {
 }
 
 impl Gradients {
+    /// No gradient at all.
+    pub fn zeros(parameters: &[Parameter]) -> Result<Self> {
+        Ok(Self(parameters.iter().map(|parameter| parameter.variable.as_tensor().zeros_like()).collect::<Result<_>>()?))
+    }
+
     /// Takes the gradients of a loss; a parameter that the loss does not depend on has zeros.
     pub fn of(loss: &Tensor, parameters: &[Parameter]) -> Result<Self> {
         let mut store = loss.backward()?;

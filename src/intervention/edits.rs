@@ -4,6 +4,7 @@ use super::formula::Edit;
 use super::random::{Key, Purpose, push_dropout};
 use super::units::{Interventions, Unit};
 use crate::data::positions::Segment;
+use crate::model::decoder::BlockHook;
 use candle_core::{DType, Device, Result, Tensor};
 use std::collections::BTreeMap;
 
@@ -76,14 +77,6 @@ impl BatchEdits {
         Ok(Self { layers })
     }
 
-    /// The states `[tokens, hidden]` that leave a layer, edited.
-    pub fn apply(&self, layer: usize, mut states: Tensor) -> Result<Tensor> {
-        for edit in self.layers.get(&layer).into_iter().flatten() {
-            states = edit.apply(&states)?;
-        }
-        Ok(states)
-    }
-
     /// The lowest layer that is edited: below it nothing depends on a parameter.
     pub fn lowest_layer(&self) -> Option<usize> {
         self.layers.keys().next().copied()
@@ -92,6 +85,15 @@ impl BatchEdits {
     /// The highest layer that is edited.
     pub fn highest_layer(&self) -> Option<usize> {
         self.layers.keys().next_back().copied()
+    }
+}
+
+impl BlockHook for BatchEdits {
+    fn after_block(&self, layer: usize, mut hidden: Tensor) -> Result<Tensor> {
+        for edit in self.layers.get(&layer).into_iter().flatten() {
+            hidden = edit.apply(&hidden)?;
+        }
+        Ok(hidden)
     }
 }
 

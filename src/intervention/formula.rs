@@ -54,6 +54,17 @@ impl Edit {
         Ok(Self { reader, offset, writer: directions.clone(), activation, split })
     }
 
+    /// The same edit, cut from the graph that leads to the parameters.
+    #[must_use]
+    pub fn detach(&self) -> Self {
+        Self {
+            reader: self.reader.as_ref().map(Tensor::detach),
+            offset: self.offset.detach(),
+            writer: self.writer.detach(),
+            ..self.clone()
+        }
+    }
+
     /// What the edit adds to the states `[positions, hidden]` (f32), same shape.
     pub fn delta(&self, states: &Tensor) -> Result<Tensor> {
         let read = match &self.reader {

@@ -35,16 +35,15 @@ impl Rotation {
 
     /// R = `start`, `[hidden, rank]` with orthonormal columns, and X = −I.
     pub fn starting_at(start: &Tensor) -> Result<Self> {
-        let original = unmoved(start)?;
-        Self::continued(start, &original)
+        let start = start.to_device(&Device::Cpu)?.detach();
+        Ok(Self { original: Var::from_tensor(&unmoved(&start)?)?, base: factored(&start)?, start })
     }
 
-    /// R as it was left by training: its start and its X, both `[hidden, rank]`.
-    pub fn continued(start: &Tensor, original: &Tensor) -> Result<Self> {
-        let start = start.to_device(&Device::Cpu)?.detach();
-        let (reflections, signs) = Reflections::factor(to_columns(&start)?);
-        let base = Arc::new(Base::Factored { reflections, signs });
-        Ok(Self { original: Var::from_tensor(&original.to_device(&Device::Cpu)?)?, start, base })
+    /// Takes another start; X stays the variable that an optimizer may hold, and what it is.
+    pub fn restart(&mut self, start: &Tensor) -> Result<()> {
+        self.start = start.to_device(&Device::Cpu)?.detach();
+        self.base = factored(&self.start)?;
+        Ok(())
     }
 
     /// With the reference's own dense base `[hidden, hidden]`, for comparing trajectories.
@@ -92,6 +91,12 @@ impl CustomOp1 for HouseholderMap {
     fn bwd(&self, original: &Tensor, _rotation: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         to_tensor(&reflections::rotation_gradient(&self.base, &to_columns(original)?, to_columns(gradient)?)).map(Some)
     }
+}
+
+/// The base whose first columns are `start`.
+fn factored(start: &Tensor) -> Result<Arc<Base>> {
+    let (reflections, signs) = Reflections::factor(to_columns(start)?);
+    Ok(Arc::new(Base::Factored { reflections, signs }))
 }
 
 /// X where R is its start: −I.

@@ -5,7 +5,6 @@
 //! and for a rotation its start and its X, from which R is computed again exactly and trained further.
 
 use super::engine_failed;
-use super::orthogonal::Rotation;
 use super::tensor_file::{self, Tensors};
 use super::units::{Directions, Interventions, Parameter, Unit};
 use crate::diag::{Code, Diagnostic, Result};
@@ -101,7 +100,7 @@ pub fn restore(interventions: &mut Interventions, tensors: &Tensors, path: &Path
         if let Directions::Rotation(rotation) = &mut unit.directions {
             let name = format!("{}.rotate_layer.start", unit.name);
             let start = find(tensors, &name, rotation.start().dims(), path)?;
-            *rotation = Rotation::starting_at(&start).map_err(engine_failed)?;
+            rotation.restart(&start).map_err(engine_failed)?;
         }
         for Parameter { name, variable, .. } in unit.parameters() {
             let value = find(tensors, &name, variable.dims(), path)?;
@@ -120,7 +119,7 @@ pub fn restore(interventions: &mut Interventions, tensors: &Tensors, path: &Path
 }
 
 /// The saved tensor of a name; E0506 where it is missing or of another shape.
-fn find(tensors: &Tensors, name: &str, shape: &[usize], path: &Path) -> Result<Tensor> {
+pub fn find(tensors: &Tensors, name: &str, shape: &[usize], path: &Path) -> Result<Tensor> {
     match tensors.get(name) {
         Some(tensor) if tensor.dims() == shape => Ok(tensor.clone()),
         Some(tensor) => {

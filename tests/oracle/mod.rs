@@ -1,20 +1,11 @@
 //! Tensors that the reference computed, and how to compare with them.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
+
+pub mod tiny;
 
 use candle_core::{DType, Device, Tensor};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-
-/// Lengths of the prompts of the tiny batch.
-pub const TINY_PROMPTS: [usize; 4] = [9, 5, 3, 2];
-
-/// Prompt and target of the rows of the tiny batch.
-pub const TINY_ROWS: [(&[u32], &[u32]); 4] = [
-    (&[127, 12, 34, 82, 87, 83, 43, 109, 127], &[56, 78, 94, 2]),
-    (&[125, 113, 114, 98, 48], &[122, 39, 2]),
-    (&[90, 70, 53], &[86, 3, 33, 90, 2]),
-    (&[100, 28], &[113, 2]),
-];
 
 /// A file of tensors.
 pub struct Oracle {
@@ -65,4 +56,14 @@ pub fn assert_close(what: &str, found: &Tensor, expected: &Tensor, tolerance: f6
     let difference = largest(&(found - expected).unwrap_or_else(|error| panic!("{what}: {error}")));
     let scale = largest(expected);
     assert!(difference <= tolerance * scale, "{what}: differs by {difference:e} of {scale:e}");
+}
+
+/// All values, bit by bit.
+pub fn bits(tensor: &Tensor) -> Vec<u32> {
+    tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
+}
+
+/// Scalars and logs beside the tensors of the tiny model.
+pub fn tiny_facts() -> serde_json::Value {
+    serde_json::from_str(&std::fs::read_to_string(folder().join("tiny_loreft.json")).unwrap()).unwrap()
 }

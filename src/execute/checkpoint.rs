@@ -1,0 +1,68 @@
+//! Checkpoints: a training between two optimizer steps, in one file.
+//!
+//! Rows, masks and the rate follow from the step and the seed, so beside the parameters only Adam's moments are kept.
+
+use super::optimizer::AdamW;
+use crate::diag::{Code, Diagnostic, Result};
+use crate::intervention::units::Interventions;
+use crate::intervention::{engine_failed, save, tensor_file};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// How far a training is, and facts that must be the same to go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Optimizer steps taken.
+    pub step: usize,
+    pub steps: usize,
+    pub rows: usize,
+    pub seed: u64,
+}
+
+/// Writes a checkpoint beside its place and renames it.
+pub fn write(path: &Path, interventions: &Interventions, optimizer: &AdamW, position: &Position) -> Result<()> {
+    let mut tensors = save::tensors(interventions).map_err(engine_failed)?;
+    for (parameter, moments) in optimizer.parameters().iter().zip(&optimizer.moments) {
+        tensors.insert(first(&parameter.name), moments.first.clone());
+        tensors.insert(second(&parameter.name), moments.second.clone());
+    }
+    tensor_file::write(path, &tensors, position)
+}
+
+/// Puts a checkpoint into interventions and their optimizer; `expected` is the position of a fresh start.
+///
+/// # Errors
+/// E0506 where the checkpoint is of another training, E0508 where it cannot be read.
+pub fn read(path: &Path, interventions: &mut Interventions, optimizer: &mut AdamW, expected: &Position) -> Result<()> {
+    let (mut tensors, position) = tensor_file::read::<Position>(path)?;
+    if position != (Position { step: position.step, ..expected.clone() }) {
+        let message = format!("the checkpoint `{}` is of another training", path.display());
+        let note = format!(
+            "it has {} steps over {} rows with seed {}, the spec {} steps over {} rows with seed {}",
+            position.steps, position.rows, position.seed, expected.steps, expected.rows, expected.seed
+        );
+        let help = "put the spec back as it was, or delete the run's folder to train from the start";
+        return Err(Box::new(Diagnostic::new(Code::InterventionMismatch, message).note(note).help(help)));
+    }
+    let mut moments = optimizer.moments.clone();
+    for (parameter, moments) in optimizer.parameters().iter().zip(&mut moments) {
+        let device = parameter.variable.device();
+        for (name, moment) in [(first(&parameter.name), &mut moments.first), (second(&parameter.name), &mut moments.second)] {
+            let value = save::find(&tensors, &name, parameter.variable.dims(), path)?;
+            *moment = value.to_device(device).map_err(engine_failed)?;
+            tensors.remove(&name);
+        }
+    }
+    save::restore(interventions, &tensors, path)?;
+    optimizer.moments = moments;
+    optimizer.step = position.step;
+    Ok(())
+}
+
+fn first(name: &str) -> String {
+    format!("{name}.first_moment")
+}
+
+fn second(name: &str) -> String {
+    format!("{name}.second_moment")
+}

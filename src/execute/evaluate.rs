@@ -1,0 +1,112 @@
+//! Evaluation: answers or losses of the rows of a split, and the score.
+
+use super::batch::LossBatch;
+use super::event::{Event, Record, Score, Subject, TargetLoss};
+use super::generate::Generator;
+use crate::data::encode::EncodedRow;
+use crate::data::metric::{self, Metric};
+use crate::data::tokenizer::Tokenizer;
+use crate::diag::Result;
+use crate::intervention::engine_failed;
+use crate::plan::Eval;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// What is measured, and on what.
+#[derive(Clone, Copy)]
+pub struct Task<'a> {
+    pub eval: &'a Eval,
+    /// Prompts alone; prompts and targets where the metric is perplexity.
+    pub rows: &'a [EncodedRow],
+    pub tokenizer: &'a Tokenizer,
+    /// Who `generator` is.
+    pub subject: Subject,
+}
+
+/// Measures one subject. Records are emitted in the order of the rows; `None` where `interrupt` was set before the end.
+///
+/// The gold of a row is what the extractor finds in its target. A row's record does not depend on the other rows.
+pub fn evaluate(
+    task: Task<'_>,
+    generator: &Generator<'_>,
+    interrupt: &AtomicBool,
+    emit: &mut dyn FnMut(Event),
+) -> Result<Option<Score>> {
+    let begun = Instant::now();
+    let Task { eval, rows, subject, .. } = task;
+    emit(Event::EvalStarted { eval: eval.name.clone(), subject, rows: rows.len() });
+    let (mut golds, mut correct, mut tokens, mut loss) = (Vec::new(), 0, 0, 0.0);
+    for batch in rows.chunks(eval.batch.max(1)) {
+        if interrupt.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let batch: Vec<&EncodedRow> = batch.iter().collect();
+        let records = match eval.metric {
+            Metric::Perplexity => losses(generator, &batch)?,
+            Metric::Accuracy | Metric::ExactMatch => answers(task, generator, &batch, &mut tokens)?,
+        };
+        for record in records {
+            correct += usize::from(record.correct);
+            if let Some(target) = record.loss {
+                loss += target.sum;
+                tokens += target.tokens;
+            }
+            golds.push(record.gold.clone());
+            emit(Event::EvalRow { eval: eval.name.clone(), subject, record });
+        }
+    }
+    let value = match eval.metric {
+        Metric::Perplexity => metric::perplexity(loss, tokens),
+        Metric::Accuracy | Metric::ExactMatch => metric::share(correct, rows.len()),
+    };
+    let majority = match eval.metric {
+        Metric::Perplexity => None,
+        Metric::Accuracy | Metric::ExactMatch => eval.metric.majority(golds.iter().map(String::as_str)),
+    };
+    let seconds = begun.elapsed().as_secs_f64();
+    let score = Score { metric: eval.metric, value, rows: rows.len(), correct, majority, tokens, seconds };
+    emit(Event::EvalDone { eval: eval.name.clone(), subject, score: score.clone() });
+    Ok(Some(score))
+}
+
+fn answers(
+    task: Task<'_>,
+    generator: &Generator<'_>,
+    rows: &[&EncodedRow],
+    tokens: &mut usize,
+) -> Result<Vec<Record>> {
+    let Task { eval, tokenizer, .. } = task;
+    let outputs = generator.greedy(rows, eval.max_tokens)?;
+    let record = |(row, ids): (&&EncodedRow, &Vec<u32>)| {
+        *tokens += ids.len();
+        let output = tokenizer.decode(ids, true)?;
+        let answer = eval.answer.extract(&output);
+        let gold = eval.answer.extract(&row.target);
+        // A row whose target gives no gold cannot be right.
+        let correct = gold.as_ref().is_some_and(|gold| eval.metric.correct(answer.as_deref(), gold));
+        let (prompt, gold) = (row.prompt.clone(), gold.unwrap_or_default());
+        Ok(Record { row: row.row, prompt, output, answer, gold, correct, loss: None })
+    };
+    rows.iter().zip(&outputs).map(record).collect()
+}
+
+fn losses(generator: &Generator<'_>, rows: &[&EncodedRow]) -> Result<Vec<Record>> {
+    let batch = LossBatch::new(rows);
+    let losses = generator.edits(&batch.prompts).and_then(|edits| batch.losses(generator.decoder, &edits));
+    let losses = losses.and_then(|losses| losses.to_vec1::<f32>()).map_err(engine_failed)?;
+    let mut losses = losses.into_iter();
+    let record = |row: &&EncodedRow| {
+        let tokens = row.supervised();
+        let sum = losses.by_ref().take(tokens).map(f64::from).sum();
+        Record {
+            row: row.row,
+            prompt: row.prompt.clone(),
+            output: String::new(),
+            answer: None,
+            gold: row.target.clone(),
+            correct: false,
+            loss: Some(TargetLoss { sum, tokens }),
+        }
+    };
+    Ok(rows.iter().map(record).collect())
+}

@@ -1,0 +1,152 @@
+//! Generation and evaluation: the reference's tokens, and rows that do not depend on each other.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod oracle;
+
+use oracle::{Oracle, tiny};
+use reftc::data::answer::Extractor;
+use reftc::data::encode::EncodedRow;
+use reftc::data::metric::Metric;
+use reftc::data::tokenizer::Tokenizer;
+use reftc::execute::evaluate::{Task, evaluate};
+use reftc::execute::event::{Event, Record, Subject};
+use reftc::execute::generate::{Generator, Sampling};
+use reftc::plan::{Eval, When};
+use std::sync::atomic::AtomicBool;
+
+fn reference_tokens(oracle: &Oracle, name: &str) -> Vec<Vec<u32>> {
+    oracle.integers(name).chunks(8).map(|row| row.iter().map(|id| *id as u32).collect()).collect()
+}
+
+#[test]
+fn greedy_tokens_are_those_of_the_reference_together_and_alone() {
+    let (oracle, prompts) = (Oracle::tiny(), tiny::prompts());
+    // The reference suppressed the end token; here no token ends a text.
+    let decoder = tiny::decoder_with(Vec::new());
+    let rows: Vec<&EncodedRow> = prompts.iter().collect();
+    for (setting, tied) in tiny::SETTINGS {
+        let interventions = tiny::reference_interventions(&oracle, setting, tied);
+        let tuned = Generator::new(&decoder, Some(&interventions)).unwrap();
+        let expected = reference_tokens(&oracle, &format!("{setting}.gen.reft_new_tokens"));
+        assert_eq!(tuned.greedy(&rows, 8).unwrap(), expected, "{setting}");
+        for (row, expected) in rows.iter().zip(&expected) {
+            assert_eq!(tuned.greedy(&[row], 8).unwrap(), std::slice::from_ref(expected), "{setting}");
+        }
+        let base = Generator::new(&decoder, None).unwrap();
+        assert_eq!(base.greedy(&rows, 8).unwrap(), reference_tokens(&oracle, &format!("{setting}.gen.base_new_tokens")));
+    }
+}
+
+#[test]
+fn a_row_that_has_ended_leaves_the_batch_and_the_others_go_on() {
+    let prompts = tiny::prompts();
+    let rows: Vec<&EncodedRow> = prompts.iter().collect();
+    let decoder = tiny::decoder_with(Vec::new());
+    let endless = Generator::new(&decoder, None).unwrap().greedy(&rows, 8).unwrap();
+    // End the first row at its third token; wherever others have that token, they end too.
+    let end = endless[0][2];
+    let decoder = tiny::decoder_with(vec![end]);
+    let ended = Generator::new(&decoder, None).unwrap().greedy(&rows, 8).unwrap();
+    for (endless, ended) in endless.iter().zip(&ended) {
+        let length = endless.iter().position(|token| *token == end).unwrap_or(8);
+        assert_eq!(ended, &endless[..length]);
+    }
+    assert!(ended[0].len() < 8);
+}
+
+#[test]
+fn sampling_follows_its_seed_and_greedy_where_there_is_no_temperature() {
+    let prompts = tiny::prompts();
+    let decoder = tiny::decoder_with(Vec::new());
+    let generator = Generator::new(&decoder, None).unwrap();
+    let sample = |temperature, seed| {
+        let mut seen = Vec::new();
+        let sampling = Sampling { temperature, top_p: Some(0.95), seed };
+        let tokens = generator.sample(&prompts[0], 8, sampling, &mut |token| seen.push(token)).unwrap();
+        assert_eq!(tokens, seen);
+        tokens
+    };
+    assert_eq!(sample(None, 1), generator.greedy(&[&prompts[0]], 8).unwrap()[0]);
+    assert_eq!(sample(Some(2.0), 1), sample(Some(2.0), 1));
+    assert_ne!(sample(Some(2.0), 1), sample(Some(2.0), 2));
+}
+
+/// Token n is the word `tn`.
+fn tokenizer() -> Tokenizer {
+    let vocabulary: serde_json::Map<_, _> = (0..128).map(|id| (format!("t{id}"), id.into())).collect();
+    let model = serde_json::json!({
+        "version": "1.0", "added_tokens": [], "pre_tokenizer": { "type": "WhitespaceSplit" },
+        "model": { "type": "WordLevel", "vocab": vocabulary, "unk_token": "t0" },
+    });
+    Tokenizer::new(model.to_string().parse().unwrap(), None, None).unwrap()
+}
+
+fn eval(metric: Metric, batch: usize) -> Eval {
+    let split = tiny::plan(1, 1, 1, 1e-3, tiny::CONSTANT).split;
+    let name = "dev".to_owned();
+    Eval { name, split, when: When::End, max_tokens: 3, answer: Extractor::Text, metric, baseline: true, batch, rows: 4 }
+}
+
+fn records(events: &[Event]) -> Vec<Record> {
+    let record = |event: &Event| match event {
+        Event::EvalRow { record, .. } => Some(record.clone()),
+        _ => None,
+    };
+    events.iter().filter_map(record).collect()
+}
+
+#[test]
+fn an_evaluation_records_every_row_and_scores_them() {
+    let (mut prompts, tokenizer) = (tiny::prompts(), tokenizer());
+    let decoder = tiny::decoder_with(Vec::new());
+    let generator = Generator::new(&decoder, None).unwrap();
+    let outputs = generator.greedy(&prompts.iter().collect::<Vec<_>>(), 3).unwrap();
+    for (row, output) in prompts.iter_mut().zip(&outputs) {
+        row.prompt = format!("prompt {}", row.row);
+        row.target = tokenizer.decode(output, true).unwrap();
+    }
+    prompts[3].target = "something else".to_owned();
+    let run = |batch| {
+        let eval = eval(Metric::ExactMatch, batch);
+        let task = Task { eval: &eval, rows: &prompts, tokenizer: &tokenizer, subject: Subject::Baseline };
+        let mut events = Vec::new();
+        let score = evaluate(task, &generator, &AtomicBool::new(false), &mut |event| events.push(event)).unwrap().unwrap();
+        (score, records(&events), events)
+    };
+    let (score, records, events) = run(3);
+    assert_eq!((score.correct, score.rows, score.value), (3, 4, 0.75));
+    assert_eq!(score.tokens, 12);
+    assert!(score.majority.unwrap().share >= 0.25);
+    assert_eq!(records.iter().map(|record| record.row).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert_eq!(records[1].prompt, "prompt 1");
+    assert_eq!(records[1].answer.as_ref(), Some(&records[1].gold));
+    assert!(!records[3].correct);
+    assert!(matches!(events.last(), Some(Event::EvalDone { .. })));
+    assert_eq!(run(1).1, records);
+}
+
+#[test]
+fn perplexity_is_that_of_the_mean_loss_of_target_tokens() {
+    let (oracle, rows, tokenizer) = (Oracle::tiny(), tiny::rows(), tokenizer());
+    let decoder = tiny::decoder();
+    let interventions = tiny::reference_interventions(&oracle, "tied", true);
+    for (interventions, name) in [(None, "tied.loss_base"), (Some(&interventions), "tied.loss_reft")] {
+        let generator = Generator::new(&decoder, interventions).unwrap();
+        for batch in [1, 4] {
+            let eval = eval(Metric::Perplexity, batch);
+            let task = Task { eval: &eval, rows: &rows, tokenizer: &tokenizer, subject: Subject::Tuned };
+            let score = evaluate(task, &generator, &AtomicBool::new(false), &mut |_| {}).unwrap().unwrap();
+            assert!((score.value.ln() / oracle.scalar(name) - 1.0).abs() < 1e-5, "{name}: {}", score.value.ln());
+            assert_eq!(score.tokens, 14);
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_evaluation_gives_no_score() {
+    let (prompts, tokenizer, eval) = (tiny::prompts(), tokenizer(), eval(Metric::Accuracy, 2));
+    let decoder = tiny::decoder();
+    let generator = Generator::new(&decoder, None).unwrap();
+    let task = Task { eval: &eval, rows: &prompts, tokenizer: &tokenizer, subject: Subject::Baseline };
+    assert_eq!(evaluate(task, &generator, &AtomicBool::new(true), &mut |_| {}).unwrap(), None);
+}

@@ -1,0 +1,116 @@
+//! The tiny model of the oracle, its rows, and interventions with the reference's own parameters.
+
+use super::{Oracle, folder};
+use candle_core::{Device, Var};
+use reftc::data::encode::EncodedRow;
+use reftc::data::positions::Segment;
+use reftc::intervention::Kind;
+use reftc::intervention::orthogonal::Rotation;
+use reftc::intervention::units::{Directions, Interventions};
+use reftc::model::config::{ModelConfig, Precision};
+use reftc::model::decoder::Decoder;
+use reftc::model::files::ModelFiles;
+use reftc::plan::{Activation, Intervention, Optimizer, Overlong, Schedule, ScheduleShape, Split, Train};
+
+/// Prompt and target of the rows of the tiny batch.
+pub const ROWS: [(&[u32], &[u32]); 4] = [
+    (&[127, 12, 34, 82, 87, 83, 43, 109, 127], &[56, 78, 94, 2]),
+    (&[125, 113, 114, 98, 48], &[122, 39, 2]),
+    (&[90, 70, 53], &[86, 3, 33, 90, 2]),
+    (&[100, 28], &[113, 2]),
+];
+
+/// The settings of the oracle, and whether their segments share parameters.
+pub const SETTINGS: [(&str, bool); 2] = [("tied", true), ("untied", false)];
+
+pub fn config() -> ModelConfig {
+    let path = folder().join("tiny-llama/config.json");
+    reftc::model::config_json::parse(&std::fs::read_to_string(&path).unwrap(), &path).unwrap()
+}
+
+/// The decoder, with other end tokens than its config where `eos_tokens` says so.
+pub fn decoder_with(eos_tokens: Vec<u32>) -> Decoder {
+    let config = ModelConfig { eos_tokens, ..config() };
+    Decoder::load(&ModelFiles::Folder(folder().join("tiny-llama")), &config, Precision::F32, &Device::Cpu).unwrap()
+}
+
+pub fn decoder() -> Decoder {
+    decoder_with(config().eos_tokens)
+}
+
+pub fn row(number: usize, prompt: &[u32], target: &[u32]) -> EncodedRow {
+    EncodedRow { row: number, ids: [prompt, target].concat(), prompt_tokens: prompt.len(), ..Default::default() }
+}
+
+/// The rows of the batch, prompt and target.
+pub fn rows() -> Vec<EncodedRow> {
+    ROWS.iter().enumerate().map(|(number, (prompt, target))| row(number, prompt, target)).collect()
+}
+
+/// The prompts of the batch alone.
+pub fn prompts() -> Vec<EncodedRow> {
+    ROWS.iter().enumerate().map(|(number, (prompt, _))| row(number, prompt, &[])).collect()
+}
+
+pub fn block(kind: Kind, tied: bool) -> Intervention {
+    Intervention {
+        name: "edit".to_owned(),
+        kind,
+        layers: vec![1, 3],
+        segments: vec![Segment::First(2), Segment::Last(2)],
+        tied,
+        rank: 4,
+        dropout: 0.0,
+        activation: Activation::Linear,
+        bias: false,
+    }
+}
+
+/// The reference numbers prefixes of all layers and then suffixes; ours go by layer.
+pub fn reference_unit(tied: bool, ours: usize) -> usize {
+    if tied { ours } else { ours % 2 * 2 + ours / 2 }
+}
+
+/// Interventions as the reference started them, its dense bases included.
+pub fn reference_interventions(oracle: &Oracle, setting: &str, tied: bool) -> Interventions {
+    let mut interventions = Interventions::new(&[block(Kind::Loreft, tied)], 32, 0, &Device::Cpu).unwrap();
+    for (ours, unit) in interventions.units.iter_mut().enumerate() {
+        let parameter = |name: &str| oracle.get(&format!("{setting}.param.{}.{name}", reference_unit(tied, ours)));
+        unit.directions = Directions::Rotation(Rotation::with_dense_base(&parameter("base"), 4).unwrap());
+        unit.weight = Some(Var::from_tensor(&parameter("weight")).unwrap());
+        unit.bias = Var::from_tensor(&parameter("bias")).unwrap();
+    }
+    interventions
+}
+
+/// A training stage; its rows are given beside it.
+pub fn plan(epochs: usize, batch: usize, accumulate: usize, learning_rate: f64, schedule: Schedule) -> Train {
+    let template = reftc::data::template::Template::Text(Vec::new());
+    let source = reftc::data::source::Source {
+        path: "rows.json".into(),
+        format: reftc::data::source::Format::Json,
+        steps: Vec::new(),
+    };
+    let split = Split {
+        source,
+        prompt: template.clone(),
+        target: template,
+        eos: true,
+        overlong: Overlong::CutRight,
+        max_length: 64,
+    };
+    Train {
+        split,
+        epochs,
+        batch,
+        accumulate,
+        learning_rate,
+        schedule,
+        optimizer: Optimizer { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 },
+        clip: Some(1.0),
+        steps: 0,
+        rows: 0,
+    }
+}
+
+pub const CONSTANT: Schedule = Schedule { shape: ScheduleShape::Constant, warmup: 0 };
