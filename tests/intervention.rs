@@ -6,8 +6,8 @@ mod oracle;
 use candle_core::{Device, Tensor, Var};
 use oracle::{Oracle, tiny};
 use reftc::data::positions::Segment;
-use reftc::intervention::Kind;
 use reftc::diag::Code;
+use reftc::intervention::Kind;
 use reftc::intervention::edits::{BatchEdits, Dropout, PackedPrompt};
 use reftc::intervention::formula::{Edit, Parameters};
 use reftc::intervention::orthogonal::Rotation;
@@ -209,7 +209,10 @@ fn a_mask_of_dropout_depends_on_the_row_and_not_on_its_batch() {
     let mut interventions = Interventions::new(&[tiny::block(Kind::Loreft, false)], 32, 1, &Device::Cpu).unwrap();
     interventions.units.iter_mut().for_each(|unit| unit.dropout = 0.5);
     let edits = interventions.edits().unwrap();
-    let (long, short) = (Tensor::randn(0f32, 1.0, (9, 32), &Device::Cpu).unwrap(), Tensor::randn(0f32, 1.0, (5, 32), &Device::Cpu).unwrap());
+    let (long, short) = (
+        Tensor::randn(0f32, 1.0, (9, 32), &Device::Cpu).unwrap(),
+        Tensor::randn(0f32, 1.0, (5, 32), &Device::Cpu).unwrap(),
+    );
     let edited = |prompts: &[PackedPrompt], states: &Tensor, epoch| {
         let edits = BatchEdits::new(&interventions, &edits, prompts, Some(Dropout { seed: 3, epoch })).unwrap();
         edits.after_block(1, states.clone()).unwrap()
@@ -253,14 +256,14 @@ fn what_is_saved_comes_back_with_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     for kind in Kind::ALL {
         let block = Intervention { dropout: 0.1, activation: Activation::Silu, bias: true, ..tiny::block(kind, false) };
-        let interventions = Interventions::new(&[block.clone()], 32, 5, &Device::Cpu).unwrap();
+        let interventions = Interventions::new(std::slice::from_ref(&block), 32, 5, &Device::Cpu).unwrap();
         for parameter in interventions.parameters() {
             parameter.variable.set(&(parameter.variable.as_detached_tensor() - 0.125).unwrap()).unwrap();
         }
         save::save(folder.path(), &interventions).unwrap();
         let first = std::fs::read(folder.path().join(save::TENSORS)).unwrap();
         let loaded = save::load(folder.path(), &Device::Cpu).unwrap();
-        assert_eq!(loaded.blocks, [block.clone()]);
+        assert_eq!(loaded.blocks, std::slice::from_ref(&block));
         let tensors = save::tensors(&interventions).unwrap();
         for (name, tensor) in save::tensors(&loaded).unwrap() {
             assert_eq!(oracle::bits(&tensor), oracle::bits(&tensors[&name]), "{name}");

@@ -47,7 +47,9 @@ pub fn read(path: &Path, interventions: &mut Interventions, optimizer: &mut Adam
     let mut moments = optimizer.moments.clone();
     for (parameter, moments) in optimizer.parameters().iter().zip(&mut moments) {
         let device = parameter.variable.device();
-        for (name, moment) in [(first(&parameter.name), &mut moments.first), (second(&parameter.name), &mut moments.second)] {
+        for (name, moment) in
+            [(first(&parameter.name), &mut moments.first), (second(&parameter.name), &mut moments.second)]
+        {
             let value = save::find(&tensors, &name, parameter.variable.dims(), path)?;
             *moment = value.to_device(device).map_err(engine_failed)?;
             tensors.remove(&name);

@@ -69,12 +69,7 @@ pub fn evaluate(
     Ok(Some(score))
 }
 
-fn answers(
-    task: Task<'_>,
-    generator: &Generator<'_>,
-    rows: &[&EncodedRow],
-    tokens: &mut usize,
-) -> Result<Vec<Record>> {
+fn answers(task: Task<'_>, generator: &Generator<'_>, rows: &[&EncodedRow], tokens: &mut usize) -> Result<Vec<Record>> {
     let Task { eval, tokenizer, .. } = task;
     let outputs = generator.greedy(rows, eval.max_tokens)?;
     let record = |(row, ids): (&&EncodedRow, &Vec<u32>)| {

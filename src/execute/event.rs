@@ -8,14 +8,34 @@ use serde::Serialize;
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// Training begins, or goes on after `step` steps.
-    TrainingStarted { step: usize, steps: usize, epochs: usize, rows: usize },
+    TrainingStarted {
+        step: usize,
+        steps: usize,
+        epochs: usize,
+        rows: usize,
+    },
     StepDone(StepDone),
     EpochDone(EpochDone),
     /// All steps are taken; seconds of this process.
-    TrainingDone { steps: usize, seconds: f64 },
-    EvalStarted { eval: String, subject: Subject, rows: usize },
-    EvalRow { eval: String, subject: Subject, record: Record },
-    EvalDone { eval: String, subject: Subject, score: Score },
+    TrainingDone {
+        steps: usize,
+        seconds: f64,
+    },
+    EvalStarted {
+        eval: String,
+        subject: Subject,
+        rows: usize,
+    },
+    EvalRow {
+        eval: String,
+        subject: Subject,
+        record: Record,
+    },
+    EvalDone {
+        eval: String,
+        subject: Subject,
+        score: Score,
+    },
 }
 
 /// One optimizer step.

@@ -50,6 +50,9 @@ pub enum Progress {
     Finished,
 }
 
+/// Called between steps with the training, whether an epoch has just ended, and where events go.
+pub type Between<'a> = dyn FnMut(&Trainer<'_>, bool, &mut dyn FnMut(Event)) -> Result<()> + 'a;
+
 /// Gradients of one optimizer step.
 struct StepGradients {
     gradients: Gradients,
@@ -72,7 +75,8 @@ impl<'a> Trainer<'a> {
     /// E0506 where the checkpoint is of another training, E0508 where it cannot be read.
     pub fn resume(task: Task<'a>, interventions: Interventions, path: &Path) -> Result<Self> {
         let mut trainer = Self::new(task, interventions)?;
-        checkpoint::read(path, &mut trainer.interventions, &mut trainer.optimizer, &trainer.position())?;
+        let expected = trainer.position();
+        checkpoint::read(path, &mut trainer.interventions, &mut trainer.optimizer, &expected)?;
         Ok(trainer)
     }
 
@@ -110,7 +114,7 @@ impl<'a> Trainer<'a> {
         &mut self,
         interrupt: &AtomicBool,
         emit: &mut dyn FnMut(Event),
-        between: &mut dyn FnMut(&Self, bool, &mut dyn FnMut(Event)) -> Result<()>,
+        between: &mut Between<'_>,
     ) -> Result<Progress> {
         let begun = Instant::now();
         let (step, steps, rows) = (self.step(), self.steps(), self.task.rows.len());
@@ -142,7 +146,12 @@ impl<'a> Trainer<'a> {
         };
         let gradient_norm = sum.gradients.clip(self.task.plan.clip).map_err(engine_failed)?;
         if !gradient_norm.is_finite() {
-            return Err(self.not_finite(step, "gradient", gradient_norm, &self.steps.batches(step, self.task.seed).concat()));
+            return Err(self.not_finite(
+                step,
+                "gradient",
+                gradient_norm,
+                &self.steps.batches(step, self.task.seed).concat(),
+            ));
         }
         let learning_rate = self.learning_rate(step);
         self.optimizer.update(&sum.gradients, learning_rate).map_err(engine_failed)?;
@@ -218,7 +227,12 @@ impl<'a> Trainer<'a> {
     }
 
     fn position(&self) -> Position {
-        Position { step: self.optimizer.step, steps: self.steps.total(), rows: self.task.rows.len(), seed: self.task.seed }
+        Position {
+            step: self.optimizer.step,
+            steps: self.steps.total(),
+            rows: self.task.rows.len(),
+            seed: self.task.seed,
+        }
     }
 
     fn not_finite(&self, step: usize, what: &str, value: f64, rows: &[usize]) -> Box<Diagnostic> {
