@@ -41,7 +41,7 @@ pub struct ModelConfig {
     pub context_length: usize,
     pub norm_epsilon: f64,
     pub rope: Rope,
-    /// Query, key and value projections have a bias (Qwen2).
+    /// Query, key and value projections have a bias (Qwen2); in Llama models also the attention's output.
     pub attention_bias: bool,
     /// The output head is the embedding matrix.
     pub tied_embeddings: bool,
@@ -53,11 +53,17 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
+    /// Whether the attention's output projection has a bias.
+    pub fn output_bias(&self) -> bool {
+        self.attention_bias && self.architecture == "llama"
+    }
+
     /// The number of weights of the frozen model, tied embeddings counted once.
     pub fn parameters(&self) -> u64 {
         let (hidden, inner, head) = (self.hidden_size as u64, self.intermediate_size as u64, self.head_dim as u64);
         let (query, key_value) = (self.heads as u64 * head, self.key_value_heads as u64 * head);
         let bias = if self.attention_bias { query + 2 * key_value } else { 0 };
+        let bias = bias + if self.output_bias() { hidden } else { 0 };
         let block = 2 * hidden * query + 2 * hidden * key_value + bias + 3 * hidden * inner + 2 * hidden;
         let embeddings = self.vocabulary as u64 * hidden * if self.tied_embeddings { 1 } else { 2 };
         embeddings + self.layers as u64 * block + hidden

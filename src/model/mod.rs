@@ -1,3 +1,25 @@
 //! The frozen model: where it is, what it is, and its forward pass.
+//!
+//! [`files`] finds a model and tells its [`config`] and tokenizer; [`weights`] gives its tensors; [`decoder`] runs it, with
+//! a hook between blocks, on rows that [`packed`] lays out. [`ops`] holds the frozen operations and their backward.
 
+mod block;
+pub mod cache;
 pub mod config;
+pub mod config_json;
+pub mod decoder;
+pub mod device;
+pub mod embedded;
+pub mod files;
+pub mod gguf;
+mod gguf_tokenizer;
+mod head;
+pub mod ops;
+pub mod packed;
+pub mod tokenizer;
+pub mod weights;
+
+pub use cache::Cache;
+pub use decoder::{BlockHook, Decoder, NoEdits};
+pub use files::{ModelFacts, ModelFiles, facts};
+pub use packed::PackedRows;

@@ -1,0 +1,202 @@
+//! The one decoder of the Llama family: Llama, Mistral and Qwen2 are configs of it.
+//!
+//! The residual stream is `[tokens, hidden]` over all rows, packed without padding. Between blocks a [`BlockHook`] may
+//! change it, with ordinary, differentiable candle code. Each block is two graph nodes at most, so a graph of 30 layers is
+//! some hundreds of nodes deep, far from what candle's recursive backward can take on a thread of 2 MiB.
+
+use super::block::{Attend, AttentionHalf, FeedForward, FeedForwardHalf, Pass};
+use super::cache::Cache;
+use super::config::{ModelConfig, Precision};
+use super::files::ModelFiles;
+use super::head::{Head, Losses};
+use super::ops::attention::{Attention, Rows};
+use super::ops::frozen;
+use super::ops::linear::Linear;
+use super::ops::rms_norm::RmsNorm;
+use super::ops::rope::Rotary;
+use super::packed::{Grid, PackedRows, positions, spans};
+use super::weights::Weights;
+use crate::diag;
+use candle_core::{DType, Device, Result, Tensor, bail};
+use std::sync::Arc;
+
+/// Sees the residual stream between blocks and may change it.
+pub trait BlockHook {
+    /// Takes what leaves block `layer` (from 0), `[tokens, hidden]` packed, and returns what goes on, in the same shape
+    /// and dtype.
+    fn after_block(&self, layer: usize, hidden: Tensor) -> Result<Tensor>;
+}
+
+/// Changes nothing: the untouched model.
+pub struct NoEdits;
+
+impl BlockHook for NoEdits {
+    fn after_block(&self, _: usize, hidden: Tensor) -> Result<Tensor> {
+        Ok(hidden)
+    }
+}
+
+/// A frozen decoder on a device.
+pub struct Decoder {
+    config: ModelConfig,
+    device: Device,
+    dtype: DType,
+    /// `[vocabulary, hidden]`
+    embeddings: Tensor,
+    blocks: Vec<(Arc<AttentionHalf>, Arc<FeedForwardHalf>)>,
+    head: Arc<Head>,
+    rotary: Rotary,
+}
+
+impl Decoder {
+    /// Loads the weights of `files` as `precision` onto `device`.
+    ///
+    /// Errors: weights that are missing (E0301), unreadable (E0302), or of another shape than `config` says (E0309).
+    pub fn load(files: &ModelFiles, config: &ModelConfig, precision: Precision, device: &Device) -> diag::Result<Self> {
+        Self::from_weights(&Weights::open(files, config, precision, device)?, config)
+    }
+
+    /// Builds the decoder from opened weights.
+    pub fn from_weights(weights: &Weights, config: &ModelConfig) -> diag::Result<Self> {
+        let (hidden, inner, vocabulary) = (config.hidden_size, config.intermediate_size, config.vocabulary);
+        let attention = Attention {
+            heads: config.heads,
+            key_value_heads: config.key_value_heads,
+            head_dim: config.head_dim,
+            window: config.sliding_window,
+        };
+        let (query, key) = (config.heads * config.head_dim, config.key_value_heads * config.head_dim);
+        let norm = |name: &str| {
+            let weight = weights.tensor(name, &[hidden])?;
+            weights.explain(RmsNorm::new(&weight, config.norm_epsilon), name)
+        };
+        let block = |layer: usize| {
+            let name = |part: &str| format!("model.layers.{layer}.{part}");
+            let projection =
+                [(name("self_attn.q_proj"), query), (name("self_attn.k_proj"), key), (name("self_attn.v_proj"), key)];
+            let bias = match config.attention_bias {
+                true => Some(weights.stacked_biases(&projection)?),
+                false => None,
+            };
+            let output_bias = match config.output_bias() {
+                true => Some(weights.tensor(&name("self_attn.o_proj.bias"), &[hidden])?),
+                false => None,
+            };
+            let attend = AttentionHalf {
+                norm: norm(&name("input_layernorm.weight"))?,
+                projection: Linear::new(weights.stacked(&projection, hidden)?, bias),
+                attention,
+                output: Linear::new(weights.tensor(&name("self_attn.o_proj.weight"), &[hidden, query])?, output_bias),
+            };
+            let gate_up = [(name("mlp.gate_proj"), inner), (name("mlp.up_proj"), inner)];
+            let feed_forward = FeedForwardHalf {
+                norm: norm(&name("post_attention_layernorm.weight"))?,
+                gate_up: Linear::new(weights.stacked(&gate_up, hidden)?, None),
+                down: Linear::new(weights.tensor(&name("mlp.down_proj.weight"), &[hidden, inner])?, None),
+            };
+            Ok((Arc::new(attend), Arc::new(feed_forward)))
+        };
+        let embeddings = weights.tensor("model.embed_tokens.weight", &[vocabulary, hidden])?;
+        let projection = match config.tied_embeddings {
+            true => embeddings.clone(),
+            false => weights.tensor("lm_head.weight", &[vocabulary, hidden])?,
+        };
+        let head = Head { norm: norm("model.norm.weight")?, projection: Linear::new(projection, None), vocabulary };
+        Ok(Self {
+            config: config.clone(),
+            device: weights.device().clone(),
+            dtype: weights.dtype(),
+            blocks: (0..config.layers).map(block).collect::<diag::Result<_>>()?,
+            embeddings,
+            head: Arc::new(head),
+            rotary: Rotary::new(&config.rope, config.head_dim),
+        })
+    }
+
+    /// The shape of the model.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The dtype of weights and of the residual stream.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The residual stream after the last block (before the final norm), `[tokens, hidden]`, in the packed order of
+    /// `rows`. `hook` is called after each block.
+    ///
+    /// With an empty `cache` the rows are prompts and fill it; with a filled one each row of the cache gets exactly one
+    /// new token, seen at its true position. With a cache nothing is recorded for a backward pass.
+    pub fn forward(&self, rows: &PackedRows, hook: &dyn BlockHook, cache: Option<&mut Cache>) -> Result<Tensor> {
+        if (0..rows.rows()).any(|row| rows.length(row) == 0) || rows.rows() == 0 {
+            bail!("a forward pass needs at least one row, and one token in each");
+        }
+        match cache {
+            Some(cache) => self.forward_cached(rows, hook, cache),
+            None => self.forward_recorded(rows, hook),
+        }
+    }
+
+    /// Logits of rows of the residual stream: final norm and head, `[n, hidden]` to `[n, vocabulary]`, always f32.
+    /// Nothing is recorded; for training see [`Decoder::losses`].
+    pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.head.logits(&hidden.detach())
+    }
+
+    /// −log p(target) of each row of the residual stream, `[n, hidden]` to `[n]` in f32, differentiable by `hidden`.
+    /// Pass only the rows that predict a supervised token: the head is most of a small model's work. Logits are held in
+    /// chunks of bounded size.
+    pub fn losses(&self, hidden: &Tensor, targets: &[u32]) -> Result<Tensor> {
+        frozen::apply(Losses { head: self.head.clone(), targets: targets.to_vec() }, hidden)
+    }
+
+    fn forward_recorded(&self, rows: &PackedRows, hook: &dyn BlockHook) -> Result<Tensor> {
+        let pass = Arc::new(self.pass(rows, &[], 0, false)?);
+        let mut hidden = self.embed(rows)?;
+        for (layer, (attention, feed_forward)) in self.blocks.iter().enumerate() {
+            hidden = frozen::apply(Attend { half: attention.clone(), pass: pass.clone() }, &hidden)?;
+            hidden = frozen::apply(FeedForward(feed_forward.clone()), &hidden)?;
+            hidden = hook.after_block(layer, hidden)?;
+        }
+        Ok(hidden)
+    }
+
+    fn forward_cached(&self, rows: &PackedRows, hook: &dyn BlockHook, cache: &mut Cache) -> Result<Tensor> {
+        let past = cache.lengths().to_vec();
+        if !past.is_empty() && (rows.rows() != past.len() || rows.longest() != 1) {
+            bail!("a filled cache takes one new token for each of its {} rows", past.len());
+        }
+        cache.layers.resize_with(self.blocks.len(), Default::default);
+        let pass = self.pass(rows, &past, cache.columns(), true)?;
+        let mut hidden = self.embed(rows)?;
+        for (layer, (attention, feed_forward)) in self.blocks.iter().enumerate() {
+            hidden = attention.forward_cached(&hidden, &pass, &mut cache.layers[layer])?;
+            hidden = frozen::apply(FeedForward(feed_forward.clone()), &hidden)?;
+            hidden = hook.after_block(layer, hidden)?.detach();
+        }
+        cache.advance(pass.rows.spans.iter().map(|span| span.total()).collect());
+        Ok(hidden)
+    }
+
+    fn embed(&self, rows: &PackedRows) -> Result<Tensor> {
+        let tokens = Tensor::from_slice(rows.tokens(), rows.tokens().len(), &self.device)?;
+        self.embeddings.index_select(&tokens, 0)
+    }
+
+    fn pass(&self, rows: &PackedRows, past: &[usize], past_columns: usize, cached: bool) -> Result<Pass> {
+        let spans = spans(rows, past);
+        let wide = super::ops::wide(self.dtype);
+        let grid = match cached || !self.device.is_cpu() || self.dtype == DType::F64 {
+            true => Some(Grid::new(&spans, past_columns, self.config.sliding_window, wide, &self.device)?),
+            false => None,
+        };
+        let angles = self.rotary.angles(&positions(&spans), self.dtype, &self.device)?;
+        Ok(Pass { rows: Rows { spans, grid }, angles })
+    }
+}

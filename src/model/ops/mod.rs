@@ -1,0 +1,17 @@
+//! The frozen operations: forward and hand-written backward, one small file each.
+//!
+//! Each operation is a struct of frozen weights with `forward` and `backward`, plain functions over tensors that no graph
+//! records. On the CPU they run our own kernels over f32 slices, on all threads; elsewhere (and for f64) the same formulas
+//! as tensor operations. [`frozen`] is the one bridge to candle's autograd.
+
+pub mod attention;
+mod attention_cpu;
+pub mod cross_entropy;
+pub mod frozen;
+mod kernel;
+pub mod linear;
+pub mod rms_norm;
+pub mod rope;
+pub mod swiglu;
+
+pub use kernel::wide;
