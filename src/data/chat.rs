@@ -68,10 +68,7 @@ impl ChatTemplate {
         ];
         values.extend(self.beginning.as_ref().map(|text| ("bos_token", Value::from(text.as_str()))));
         values.extend(self.end.as_ref().map(|text| ("eos_token", Value::from(text.as_str()))));
-        let text = self
-            .environment
-            .get_template(NAME)
-            .and_then(|template| template.render(values.into_iter().collect::<Value>()));
+        let text = self.environment.get_template(NAME).and_then(|template| template.render(Value::from_pairs(values)));
         text.map_err(|error| {
             let message = format!("the model's chat template refuses the messages: {}", reason(&error));
             let help = "change the roles or their order: most templates take one `system`, then `user` and `assistant` in turns";
@@ -148,13 +145,11 @@ fn to_json(value: &Value, options: Kwargs) -> std::result::Result<Value, Error> 
 }
 
 fn write_json(value: &Value, indent: Option<usize>, depth: usize, text: &mut String) -> std::result::Result<(), Error> {
-    let is_map = value.kind() == ValueKind::Map;
-    match value.kind() {
-        ValueKind::Map | ValueKind::Seq | ValueKind::Iterable => {}
-        ValueKind::Bool | ValueKind::Number => return Ok(text.push_str(&value.to_string())),
-        ValueKind::None | ValueKind::Undefined => return Ok(text.push_str("null")),
-        _ => return Ok(text.push_str(&serde_json::Value::from(value.to_string()).to_string())),
+    if let Some(scalar) = scalar_json(value) {
+        text.push_str(&scalar);
+        return Ok(());
     }
+    let is_map = value.kind() == ValueKind::Map;
     let line = |depth: usize| indent.map(|width| format!("\n{}", " ".repeat(width * depth)));
     let mut empty = true;
     text.push(if is_map { '{' } else { '[' });
@@ -177,6 +172,17 @@ fn write_json(value: &Value, indent: Option<usize>, depth: usize, text: &mut Str
     }
     text.push(if is_map { '}' } else { ']' });
     Ok(())
+}
+
+/// The JSON of what is neither a list nor a map.
+fn scalar_json(value: &Value) -> Option<String> {
+    match value.kind() {
+        ValueKind::Map | ValueKind::Seq | ValueKind::Iterable => None,
+        ValueKind::Bool => Some(value.is_true().to_string()),
+        ValueKind::Number => Some(value.to_string()),
+        ValueKind::None | ValueKind::Undefined => Some("null".to_string()),
+        _ => Some(serde_json::Value::from(value.to_string()).to_string()),
+    }
 }
 
 /// `strftime` on Friday, 26 July 2024, the day that the templates of Llama 3 fall back to where they are given no clock: the

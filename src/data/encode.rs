@@ -143,9 +143,9 @@ impl Encoder<'_> {
         let (mut ids, mut empty_target) = (prompt.clone(), false);
         if self.with_target {
             ids = self.ids(texts.start, &format!("{}{}", texts.prompt, texts.continuation))?;
-            // A letter or a digit always makes a token; only other texts need a look.
-            empty_target = !texts.target.contains(char::is_alphanumeric)
-                && self.tokenizer.encode(&texts.target, false)?.is_empty();
+            // Where the target is all that follows the prompt, tokens after the prompt's are the target's.
+            let seen = texts.continuation == texts.target && ids.len() > prompt.len();
+            empty_target = !seen && self.tokenizer.encode(&texts.target, false)?.is_empty();
         }
         let split_token = !ids.starts_with(&prompt);
         ids.extend(texts.end);

@@ -1,7 +1,7 @@
 //! Rows from JSON: an array of objects, or one object a line.
 
 use super::read::unreadable;
-use crate::diag::Result;
+use crate::diag::{Diagnostic, Result};
 use serde::de::IgnoredAny;
 use serde_json::Deserializer;
 use std::path::Path;
@@ -41,7 +41,7 @@ pub(super) fn read_lines(text: &str, path: &Path) -> Result<Vec<Object>> {
         if !line.trim_start().starts_with('{') {
             return Err(not_an_object(path, number, line.trim_start()));
         }
-        serde_json::from_str::<IgnoredAny>(line).map_err(|error| invalid(path, number, &error))?;
+        serde_json::from_str::<IgnoredAny>(line).map_err(|error| invalid(path, number, Some(0), &error))?;
         objects.push(object(line, number, path)?);
     }
     Ok(objects)
@@ -64,7 +64,7 @@ fn read_array(text: &str, path: &Path) -> Result<Vec<Object>> {
             }
             let mut values = Deserializer::from_str(rest).into_iter::<IgnoredAny>();
             if let Some(Err(error)) = values.next() {
-                return Err(invalid(path, cursor.line, &error));
+                return Err(invalid(path, cursor.line, Some(cursor.column()), &error));
             }
             let length = values.byte_offset();
             objects.push(object(&rest[..length], cursor.line, path)?);
@@ -96,6 +96,11 @@ impl<'a> Cursor<'a> {
         &self.text[self.offset..]
     }
 
+    /// Bytes of the line that lie before this place.
+    fn column(&self) -> usize {
+        self.offset - self.text[..self.offset].rfind('\n').map_or(0, |at| at + 1)
+    }
+
     fn advance(&mut self, bytes: usize) {
         self.line += self.rest()[..bytes].matches('\n').count();
         self.offset += bytes;
@@ -109,7 +114,7 @@ impl<'a> Cursor<'a> {
 
 /// Takes an object apart that is known to be valid JSON. A name that is written twice has its last value.
 fn object(text: &str, line: usize, path: &Path) -> Result<Object> {
-    let string = |text: &str| serde_json::from_str::<String>(text).map_err(|error| invalid(path, line, &error));
+    let string = |text: &str| serde_json::from_str::<String>(text).map_err(|error| invalid(path, line, None, &error));
     let mut members: Vec<(String, Option<String>)> = Vec::new();
     for (name, value) in split_members(text) {
         let name = string(name)?;
@@ -189,23 +194,24 @@ fn line_of(text: &str, offset: usize) -> usize {
     text[..offset].matches('\n').count() + 1
 }
 
-/// The error of a text that begins in line `first`.
-fn invalid(path: &Path, first: usize, error: &serde_json::Error) -> Box<crate::diag::Diagnostic> {
+/// The error of a text that begins in line `first`, `before` bytes into it (not known for a piece of a row).
+fn invalid(path: &Path, first: usize, before: Option<usize>, error: &serde_json::Error) -> Box<Diagnostic> {
     let line = first + error.line().saturating_sub(1);
     let reason = error.to_string();
     let reason = reason.rsplit_once(" at line ").map_or(reason.as_str(), |(reason, _)| reason);
-    let message =
-        format!("line {line} of `{}` is not valid JSON: {reason}, in column {}", path.display(), error.column());
+    let before = before.map(|before| if error.line() == 1 { before } else { 0 });
+    let column = before.map(|before| format!(", in column {}", before + error.column())).unwrap_or_default();
+    let message = format!("line {line} of `{}` is not valid JSON: {reason}{column}", path.display());
     Box::new(unreadable(path, Some(line), message))
 }
 
-fn expected(path: &Path, line: usize, what: &str, found: Option<char>) -> Box<crate::diag::Diagnostic> {
+fn expected(path: &Path, line: usize, what: &str, found: Option<char>) -> Box<Diagnostic> {
     let found = found.map_or_else(|| "the end of the file".to_string(), |found| format!("`{found}`"));
     let message = format!("line {line} of `{}` is not valid JSON: expected {what}, found {found}", path.display());
     Box::new(unreadable(path, Some(line), message))
 }
 
-fn not_an_object(path: &Path, line: usize, rest: &str) -> Box<crate::diag::Diagnostic> {
+fn not_an_object(path: &Path, line: usize, rest: &str) -> Box<Diagnostic> {
     let found = match rest.chars().next() {
         None => "the end of the file",
         Some(']') => "the end of the array after a comma",

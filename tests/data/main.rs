@@ -1,0 +1,15 @@
+//! Task data from files to tokens, answers and metrics: golden tables, properties, and real files where `REFTC_SHARED` names them.
+
+// Helpers outside of `#[test]` functions fail like tests do.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
+
+mod answers;
+mod chats;
+mod encoding;
+mod files;
+mod metrics;
+mod oracle;
+mod positions;
+mod sources;
+mod support;
+mod templates;
