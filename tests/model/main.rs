@@ -3,4 +3,5 @@
 mod batches;
 mod frozen;
 mod reference;
+mod smollm2;
 mod support;
