@@ -16,22 +16,6 @@ use reftc::intervention::units::Interventions;
 use reftc::model::decoder::BlockHook;
 use reftc::plan::{Activation, Intervention};
 
-/// `Noreft_bias_silu`: kind, bias of the projection, activation.
-const VARIANTS: [(&str, Kind, Activation); 12] = [
-    ("Loreft", Kind::Loreft, Activation::Linear),
-    ("Loreft_relu", Kind::Loreft, Activation::Relu),
-    ("Noreft", Kind::Noreft, Activation::Linear),
-    ("Noreft_bias", Kind::Noreft, Activation::Linear),
-    ("Noreft_bias_silu", Kind::Noreft, Activation::Silu),
-    ("Consreft", Kind::Consreft, Activation::Linear),
-    ("Lobireft", Kind::Lobireft, Activation::Linear),
-    ("Direft", Kind::Direft, Activation::Linear),
-    ("Direft_gelu", Kind::Direft, Activation::Gelu),
-    ("Nodireft", Kind::Nodireft, Activation::Linear),
-    ("Nodireft_bias", Kind::Nodireft, Activation::Linear),
-    ("Nodireft_bias_tanh", Kind::Nodireft, Activation::Tanh),
-];
-
 fn variant_parameters(oracle: &Oracle, variant: &str) -> (Parameters, Vec<(&'static str, Var)>) {
     let mut variables = Vec::new();
     let mut variable = |name: &'static str| {
@@ -53,7 +37,7 @@ fn variant_parameters(oracle: &Oracle, variant: &str) -> (Parameters, Vec<(&'sta
 #[test]
 fn every_kind_computes_what_the_reference_computes() {
     let oracle = Oracle::tiny();
-    for (variant, kind, activation) in VARIANTS {
+    for (variant, kind, activation) in tiny::VARIANTS {
         let (parameters, variables) = variant_parameters(&oracle, variant);
         let edit = Edit::new(kind.entry(), activation, &parameters).unwrap();
         let states = Var::from_tensor(&oracle.get("unit.x").reshape((6, 32)).unwrap()).unwrap();

@@ -34,7 +34,7 @@ pub fn write(path: &Path, tensors: &Tensors, about: &impl Serialize) -> Result<(
     write_whole(path, &file)
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 pub fn read<About: DeserializeOwned>(path: &Path) -> Result<(Tensors, About)> {
     let file = std::fs::read(path).map_err(|error| unreadable(path, &format!("cannot be read: {error}")))?;
     let broken = |error: &dyn std::fmt::Display| unreadable(path, &format!("is damaged: {error}"));

@@ -23,6 +23,22 @@ pub const ROWS: [(&[u32], &[u32]); 4] = [
 /// The settings of the oracle, and whether their segments share parameters.
 pub const SETTINGS: [(&str, bool); 2] = [("tied", true), ("untied", false)];
 
+/// The kinds in the oracle, by its names, with their activations.
+pub const VARIANTS: [(&str, Kind, Activation); 12] = [
+    ("Loreft", Kind::Loreft, Activation::Linear),
+    ("Loreft_relu", Kind::Loreft, Activation::Relu),
+    ("Noreft", Kind::Noreft, Activation::Linear),
+    ("Noreft_bias", Kind::Noreft, Activation::Linear),
+    ("Noreft_bias_silu", Kind::Noreft, Activation::Silu),
+    ("Consreft", Kind::Consreft, Activation::Linear),
+    ("Lobireft", Kind::Lobireft, Activation::Linear),
+    ("Direft", Kind::Direft, Activation::Linear),
+    ("Direft_gelu", Kind::Direft, Activation::Gelu),
+    ("Nodireft", Kind::Nodireft, Activation::Linear),
+    ("Nodireft_bias", Kind::Nodireft, Activation::Linear),
+    ("Nodireft_bias_tanh", Kind::Nodireft, Activation::Tanh),
+];
+
 pub fn config() -> ModelConfig {
     let path = folder().join("tiny-llama/config.json");
     reftc::model::config_json::parse(&std::fs::read_to_string(&path).unwrap(), &path).unwrap()
