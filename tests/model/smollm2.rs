@@ -140,6 +140,7 @@ fn timed<T>(name: &str, work: impl FnOnce() -> T) -> T {
 fn speed() {
     let Some(files) = files() else { return };
     timed("config", || files.config().unwrap());
+    timed("tokenizer", || files.tokenizer().unwrap());
     let ModelFacts { config, .. } = timed("facts", || facts(&files).unwrap());
     let decoder = timed("load", || Decoder::load(&files, &config, Precision::F32, &Device::Cpu).unwrap());
     for (count, length) in [(16, 54), (8, 256)] {
