@@ -8,7 +8,7 @@ use crate::diag::{self, Code, Diagnostic};
 use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::{Device, Result, Tensor, bail};
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use tokenizers::Tokenizer;
 
@@ -26,8 +26,7 @@ impl Gguf {
     pub fn open(path: &Path) -> diag::Result<Self> {
         let unreadable = |error: candle_core::Error| weights::unreadable(path, &error);
         let file = File::open(path).map_err(|error| unreadable(error.into()))?;
-        refuse_zero_alignment(&file).map_err(unreadable)?;
-        let content = Content::read(&mut BufReader::new(&file)).map_err(unreadable)?;
+        let content = read_header(&file).map_err(unreadable)?;
         let gguf = Self { path: path.to_path_buf(), file, content, interleaved: None };
         gguf.check_length().map_err(unreadable)?;
         Ok(gguf)
@@ -274,18 +273,31 @@ pub(super) fn integer(value: &Value) -> Option<u64> {
     }
 }
 
-/// candle divides by the alignment that a header may give; a zero there must not reach it.
-fn refuse_zero_alignment(file: &File) -> Result<()> {
+/// Reads the header out of memory, where candle's many small seeks cost nothing: the first megabytes of the file, and more
+/// where the header turns out to be longer.
+fn read_header(mut file: &File) -> Result<Content> {
+    const FIRST: u64 = 4 << 20;
+    const LONGEST: u64 = 256 << 20;
+    let (mut bytes, mut wanted) = (Vec::new(), FIRST);
+    loop {
+        file.by_ref().take(wanted - bytes.len() as u64).read_to_end(&mut bytes)?;
+        refuse_zero_alignment(&bytes)?;
+        match Content::read(&mut Cursor::new(&bytes)) {
+            Err(_) if bytes.len() as u64 == wanted && wanted < LONGEST => wanted *= 4,
+            result => return result,
+        }
+    }
+}
+
+/// candle divides by the alignment that a header may give among its first entries; a zero there must not reach it.
+fn refuse_zero_alignment(header: &[u8]) -> Result<()> {
     const KEY: &[u8] = b"general.alignment";
-    const SEARCHED: u64 = 1 << 20;
-    let mut head = Vec::new();
-    file.take(SEARCHED).read_to_end(&mut head)?;
-    std::io::Seek::rewind(&mut &*file)?;
-    let found = head.windows(KEY.len()).position(|window| window == KEY);
-    let value = found.and_then(|start| head.get(start + KEY.len() + 4..start + KEY.len() + 8));
-    match value {
-        // The value is one, two or four bytes wide; a small power of two has its bit in the first one.
-        Some([0, ..]) => bail!("the alignment in the header is not a small power of two"),
+    const SEARCHED: usize = 1 << 20;
+    let searched = &header[..header.len().min(SEARCHED)];
+    let found = searched.windows(KEY.len()).position(|window| window == KEY);
+    // Behind the key stand four bytes of type, then the value, little end first: a small power of two.
+    match found.and_then(|start| header.get(start + KEY.len() + 4)) {
+        Some(0) => bail!("the alignment in the header is not a small power of two"),
         _ => Ok(()),
     }
 }

@@ -119,45 +119,58 @@ impl BlockHook for Shift {
     }
 }
 
+/// Seconds of this process on all its threads.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let ticks = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+    ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+/// Runs some work and prints the seconds that it took.
+fn timed<T>(name: &str, work: impl FnOnce() -> T) -> T {
+    let (start, cpu) = (Instant::now(), cpu_seconds());
+    let result = work();
+    println!("{name}: {:.2} s, on the CPU {:.2} s", start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    result
+}
+
 /// Not a test: how long a training-like step takes. `cargo test --release --test model speed -- --ignored --nocapture`
 #[test]
 #[ignore = "measures time"]
 fn speed() {
     let Some(files) = files() else { return };
-    let start = Instant::now();
-    files.config().unwrap();
-    println!("config: {:.3} s", start.elapsed().as_secs_f64());
-    let start = Instant::now();
-    let ModelFacts { config, .. } = facts(&files).unwrap();
-    println!("facts: {:.3} s", start.elapsed().as_secs_f64());
-    let start = Instant::now();
-    let decoder = Decoder::load(&files, &config, Precision::F32, &Device::Cpu).unwrap();
-    println!("load: {:.2} s", start.elapsed().as_secs_f64());
+    timed("config", || files.config().unwrap());
+    timed("tokenizer", || files.tokenizer().unwrap());
+    let ModelFacts { config, .. } = timed("facts", || facts(&files).unwrap());
+    let decoder = timed("load", || Decoder::load(&files, &config, Precision::F32, &Device::Cpu).unwrap());
     for (count, length) in [(16, 54), (8, 256)] {
-        let rows = crate::support::rows(&vec![length; count], 49152);
-        let packed = PackedRows::new(&rows);
+        println!("{count} rows of {length}");
+        let packed = PackedRows::new(&crate::support::rows(&vec![length; count], 49152));
         let supervised: Vec<u32> =
             (0..count).flat_map(|row| packed.range(row).rev().take(7)).map(|token| token as u32).collect();
         let targets: Vec<u32> = supervised.iter().map(|token| token * 31 % 49152).collect();
+        let supervised = Tensor::new(supervised, &Device::Cpu).unwrap();
         let hook = Shift(Var::zeros(config.hidden_size, DType::F32, &Device::Cpu).unwrap());
         for _ in 0..3 {
-            let start = Instant::now();
-            let plain = decoder.forward(&packed, &NoEdits, None).unwrap();
-            drop(plain);
-            let plain = start.elapsed().as_secs_f64();
-            let start = Instant::now();
-            let hidden = decoder.forward(&packed, &hook, None).unwrap();
-            let forward = start.elapsed().as_secs_f64();
-            let selected = hidden.index_select(&Tensor::new(&supervised[..], &Device::Cpu).unwrap(), 0).unwrap();
-            let loss = decoder.losses(&selected, &targets).unwrap().mean_all().unwrap();
-            let head = start.elapsed().as_secs_f64() - forward;
-            loss.backward().unwrap();
-            let total = start.elapsed().as_secs_f64();
-            println!(
-                "{count} rows of {length}: plain forward {plain:.2}, forward {forward:.2}, head and loss {head:.2}, \
-                 backward {:.2}, step {total:.2} s",
-                total - forward - head
-            );
+            timed("  plain forward", || decoder.forward(&packed, &NoEdits, None).unwrap());
+            timed("  step", || {
+                let hidden = timed("    forward", || decoder.forward(&packed, &hook, None).unwrap());
+                let selected = hidden.index_select(&supervised, 0).unwrap();
+                let loss =
+                    timed("    head and loss", || decoder.losses(&selected, &targets).unwrap().mean_all().unwrap());
+                timed("    backward", || loss.backward().unwrap());
+            });
         }
     }
+    let mut cache = Cache::new();
+    let rows = crate::support::rows(&[54; 16], 49152);
+    timed("prompts into the cache", || {
+        decoder.forward(&PackedRows::new(&rows), &NoEdits, Some(&mut cache)).unwrap();
+    });
+    timed("32 steps of decoding", || {
+        for token in 0..32u32 {
+            let hidden = decoder.forward(&PackedRows::new(&[[token]; 16]), &NoEdits, Some(&mut cache)).unwrap();
+            decoder.logits(&hidden).unwrap();
+        }
+    });
 }

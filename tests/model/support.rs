@@ -50,3 +50,58 @@ pub fn rows(lengths: &[usize], vocabulary: u32) -> Vec<Vec<u32>> {
     };
     lengths.iter().map(|&length| (0..length).map(|_| token()).collect()).collect()
 }
+
+/// A folder with this config and random weights in the order and shapes of Hugging Face.
+pub fn random_model(config: &serde_json::Value) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.json");
+    std::fs::write(&path, config.to_string()).unwrap();
+    let shape = ModelFiles::folder(folder.path()).unwrap().config().unwrap();
+    candle_core::safetensors::save(&random_weights(&shape), folder.path().join("model.safetensors")).unwrap();
+    folder
+}
+
+/// Random weights for a config, by their Hugging Face names.
+pub fn random_weights(config: &ModelConfig) -> HashMap<String, Tensor> {
+    let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+    let (query, key) = (config.heads * config.head_dim, config.key_value_heads * config.head_dim);
+    let mut shapes: Vec<(String, Vec<usize>)> = vec![
+        ("model.embed_tokens.weight".into(), vec![config.vocabulary, hidden]),
+        ("model.norm.weight".into(), vec![hidden]),
+    ];
+    if !config.tied_embeddings {
+        shapes.push(("lm_head.weight".into(), vec![config.vocabulary, hidden]));
+    }
+    for layer in 0..config.layers {
+        for (part, shape) in [
+            ("self_attn.q_proj.weight", vec![query, hidden]),
+            ("self_attn.k_proj.weight", vec![key, hidden]),
+            ("self_attn.v_proj.weight", vec![key, hidden]),
+            ("self_attn.o_proj.weight", vec![hidden, query]),
+            ("mlp.gate_proj.weight", vec![inner, hidden]),
+            ("mlp.up_proj.weight", vec![inner, hidden]),
+            ("mlp.down_proj.weight", vec![hidden, inner]),
+            ("input_layernorm.weight", vec![hidden]),
+            ("post_attention_layernorm.weight", vec![hidden]),
+        ] {
+            shapes.push((format!("model.layers.{layer}.{part}"), shape));
+        }
+        if config.attention_bias {
+            for (part, size) in [("q", query), ("k", key), ("v", key)] {
+                shapes.push((format!("model.layers.{layer}.self_attn.{part}_proj.bias"), vec![size]));
+            }
+        }
+    }
+    let mut state = 7u64;
+    let mut number = |scale: f64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (((state >> 11) as f64 / (1u64 << 52) as f64 - 1.0) * scale) as f32
+    };
+    let tensor = |(name, shape): (String, Vec<usize>)| {
+        let scale = if shape.len() == 2 { 2.0 / (shape[1] as f64).sqrt() } else { 0.5 };
+        let offset = if name.contains("norm") { 1.0 } else { 0.0 };
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| offset + number(scale)).collect();
+        (name, Tensor::from_vec(values, shape, &Device::Cpu).unwrap())
+    };
+    shapes.into_iter().map(tensor).collect()
+}

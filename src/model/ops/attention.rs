@@ -110,7 +110,7 @@ impl Attention {
     }
 
     fn queries(&self, projected: &Tensor, grid: &Grid) -> Result<Tensor> {
-        let slots = projected.narrow(1, 0, self.heads * self.head_dim)?.index_select(&grid.slots, 0)?;
+        let slots = projected.index_select(&grid.slots, 0)?.narrow(1, 0, self.heads * self.head_dim)?;
         let shape = (grid.rows, self.key_value_heads, self.group() * grid.columns, self.head_dim);
         (self.split_heads(&slots, grid, self.heads)?.reshape(shape)? * self.scale())?.contiguous()
     }

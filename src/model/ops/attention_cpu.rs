@@ -140,7 +140,7 @@ impl Lane<'_> {
         let shares = self.shares(&self.queries(storage)?, keys)?;
         let stacked = self.attention.group() * self.span.new;
         let mixed = Matrix::whole(&shares, stacked, self.span.total()).times(values)?;
-        self.scatter(&mixed, output, self.attention.heads, self.head * self.attention.group(), 1.0)
+        self.place(&mixed, output, self.attention.heads, self.head * self.attention.group(), 1.0)
     }
 
     fn backward(&self, storage: &CpuStorage, gradient: &[f32], output: &mut [f32]) -> Result<()> {
@@ -169,9 +169,9 @@ impl Lane<'_> {
         let keys_gradient = scores.t().times(Matrix::whole(&queries, stacked, head_dim))?;
 
         let all_heads = heads + 2 * key_value_heads;
-        self.scatter(&queries_gradient, output, all_heads, first_head, self.attention.scale() as f32)?;
-        self.scatter(&keys_gradient, output, all_heads, heads + self.head, 1.0)?;
-        self.scatter(&values_gradient, output, all_heads, heads + key_value_heads + self.head, 1.0)
+        self.place(&queries_gradient, output, all_heads, first_head, self.attention.scale() as f32)?;
+        self.place(&keys_gradient, output, all_heads, heads + self.head, 1.0)?;
+        self.place(&values_gradient, output, all_heads, heads + key_value_heads + self.head, 1.0)
     }
 
     /// The scaled queries of the group, `[group · new, head_dim]`.
@@ -211,7 +211,7 @@ impl Lane<'_> {
     }
 
     /// Writes stacked heads to where they belong in lines of `heads` heads, from `first_head` on.
-    fn scatter(
+    fn place(
         &self,
         stacked: &CpuStorage,
         output: &mut [f32],

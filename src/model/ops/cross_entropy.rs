@@ -4,7 +4,7 @@ use super::kernel::{Values, exp, on_cpu, wide, widened};
 use candle_core::{D, DType, Result, Tensor};
 use rayon::prelude::*;
 
-/// −log softmax(logits)[target] of each row, `[rows]`, from logits `[rows, vocabulary]`; f32, or f64 for f64.
+/// −log p(target) of each row with p = softmax(logits): `[rows]` from `[rows, vocabulary]`, in f32, or f64 for f64.
 pub fn losses(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
     Ok(with_gradient(logits, targets, false)?.0)
 }

@@ -13,5 +13,7 @@ pub mod linear;
 pub mod rms_norm;
 pub mod rope;
 pub mod swiglu;
+#[cfg(test)]
+mod tests;
 
 pub use kernel::wide;
