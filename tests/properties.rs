@@ -1,5 +1,7 @@
 //! Parsing and formatting on generated specs, on broken ones and on noise.
 
+#![allow(clippy::expect_used, clippy::panic)]
+
 use proptest::prelude::*;
 use reftc::diag::render::{Format, human, render};
 use reftc::diag::{Code, Diagnostic};

@@ -1,5 +1,7 @@
 //! Every mistake of a file is found in one pass, each once, and the fixes mend it.
 
+#![allow(clippy::expect_used, clippy::panic)]
+
 use reftc::diag::{Code, Diagnostic, Fix};
 use reftc::source::{FileId, Sources};
 use reftc::syntax::parse;
@@ -92,7 +94,7 @@ fn each_fix_mends_its_slip() {
         let found = diagnostics(slip);
         assert!(!found.is_empty(), "{slip}");
         let once = mended(slip, &found);
-        assert_eq!(once.replace("#", "//"), fixed.replace(" note", " note"), "{slip}");
+        assert_eq!(once, fixed, "{slip}");
         assert_eq!(diagnostics(&once), [], "{slip} became {once}");
     }
 }

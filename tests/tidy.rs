@@ -1,5 +1,7 @@
 //! The repository's own rules: what may depend on what, who may print, how long a file may be, explain pages, formatting.
 
+#![allow(clippy::expect_used, clippy::panic)]
+
 use reftc::diag::Code;
 use reftc::source::FileId;
 use reftc::syntax::{format, parse};
