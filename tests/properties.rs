@@ -250,7 +250,7 @@ fn broken() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn good_specs_have_no_errors_and_one_form(text in spec()) {
@@ -314,10 +314,10 @@ fn long_files_take_no_quadratic_time() {
     check_good_quickly(&"let x = 1\n".repeat(20_000));
     for piece in ["\"", "{ ", ") ", "@(", "a.", "x = \"", "“", "f3,", "1 ", "a b c = ", "#", "/*", "\"\"\" "] {
         let start = std::time::Instant::now();
-        parsed(&piece.repeat(20_000));
-        parsed(&format!("data d {{ a = {}", piece.repeat(20_000)));
+        parsed(&piece.repeat(8_000));
+        parsed(&format!("data d {{ a = {}", piece.repeat(8_000)));
         parsed(&format!("data d {{ a = [{}", format!("{piece}\n").repeat(5_000)));
-        assert!(start.elapsed().as_secs() < 20, "{piece:?} took {:?}", start.elapsed());
+        assert!(start.elapsed().as_secs() < 10, "{piece:?} took {:?}", start.elapsed());
     }
 }
 

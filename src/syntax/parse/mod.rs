@@ -1,9 +1,10 @@
 //! Pest pairs become the tree; chunks that the grammar could not read, and its rules for slips, become diagnostics.
 //!
-//! `declaration`, `block` and `expression` build the tree; `chunk` explains text that is none of these, `unclosed`
+//! `declaration`, `block`, `expression` and `brackets` build the tree; `chunk` explains text that is none of these, `unclosed`
 //! collects what was opened and not closed.
 
 mod block;
+mod brackets;
 mod chunk;
 mod declaration;
 mod expression;
