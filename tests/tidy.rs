@@ -172,7 +172,7 @@ fn every_code_has_a_whole_page() {
             at = found;
         }
         for section in ["## Example", "## Fixed"] {
-            assert_eq!(fenced(page, section).len(), 1, "{number}.md: one block under {section}");
+            assert!(!fenced(page, section).is_empty(), "{number}.md: no block under {section}");
         }
     }
     let pages = files(&root().join("src/diag/explain"), "md").len();
@@ -188,7 +188,10 @@ fn examples_of_pages_show_what_they_say() {
                 if language != "reft" {
                     continue;
                 }
-                let found: Vec<Code> = parse(FileId(0), text).1.iter().map(|found| found.code).collect();
+                // A section alone is shown without the experiment around it.
+                let fragment = ["train ", "eval ", "intervene "].iter().any(|word| text.starts_with(word));
+                let text = if fragment { format!("experiment example {{\n{text}}}\n") } else { text.to_owned() };
+                let found: Vec<Code> = parse(FileId(0), &text).1.iter().map(|found| found.code).collect();
                 // What the checker reports is tested with the checker.
                 assert_eq!(found, Vec::from_iter(wanted), "{}.md, {section}", code.as_str());
             }
