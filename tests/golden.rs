@@ -2,6 +2,8 @@
 //!
 //! `REFTC_BLESS=1 cargo test --test golden` writes the files anew; look at the difference before committing it.
 
+#![allow(clippy::expect_used, clippy::panic)]
+
 #[path = "support/dump.rs"]
 mod dump;
 
@@ -10,8 +12,11 @@ use reftc::source::{FileId, Sources};
 use reftc::syntax;
 use std::path::{Path, PathBuf};
 
+/// Makes the text of a golden output from one of the files.
+type Function = fn(&Sources, FileId) -> String;
+
 /// The folders under `tests/` and what is made of each of their files.
-const FOLDERS: &[(&str, fn(&Sources, FileId) -> String)] = &[("syntax", tree_and_diagnostics), ("format", formatted)];
+const FOLDERS: &[(&str, Function)] = &[("syntax", tree_and_diagnostics), ("format", formatted)];
 
 fn tree_and_diagnostics(sources: &Sources, id: FileId) -> String {
     let file = sources.file(id).expect("the file was just added");

@@ -51,8 +51,7 @@ impl Printer<'_> {
 
     /// Keeps a blank line where one stood between two places, but not at the beginning of a file or block.
     fn blank_line(&mut self, from: usize, to: usize) {
-        let breaks = self.text[from..to].matches('\n').count();
-        if breaks > 1 && !self.fresh {
+        if !self.fresh && has_blank_line(self.text.get(from..to).unwrap_or("")) {
             self.lines.push(String::new());
         }
     }
@@ -234,7 +233,9 @@ impl Printer<'_> {
             _ => false,
         };
         let between = entry_span(before).end as usize..entry_span(after).start as usize;
-        same_kind && self.text[between.clone()].matches('\n').count() < 2 && !self.comments.own_line_in(between)
+        same_kind
+            && !has_blank_line(self.text.get(between.clone()).unwrap_or(""))
+            && !self.comments.own_line_in(between)
     }
 
     /// Whether a field goes on one line. Its place in a run does not count, so that the answer does not depend on itself.
@@ -252,6 +253,17 @@ fn entry_span(entry: &Entry) -> crate::source::Span {
         Entry::Remove(remove) => remove.span,
         Entry::Bad(span) => *span,
     }
+}
+
+/// Whether an empty line lies in the text between two places.
+fn has_blank_line(text: &str) -> bool {
+    let mut lines = text.split('\n').skip(1).peekable();
+    while let Some(line) = lines.next() {
+        if lines.peek().is_some() && line.trim().is_empty() {
+            return true;
+        }
+    }
+    false
 }
 
 /// The width of the last line.

@@ -134,7 +134,11 @@ fn visible(label: &Label, text: &str) -> (usize, usize) {
     }
     let end = floor(label.span.end as usize).max(start);
     let line_end = text[start..].find(['\n', '\r']).map_or(text.len(), |at| start + at);
-    (start, end.min(line_end) - start)
+    let end = end.min(line_end);
+    match text[..start].chars().next_back() {
+        Some(last) if start == text.len() => (start - last.len_utf8(), last.len_utf8()),
+        _ => (start, end - start),
+    }
 }
 
 impl fmt::Display for Report {

@@ -55,16 +55,11 @@ impl<'t> Printer<'t> {
         arguments.iter().map(argument).collect::<Vec<_>>().join(", ")
     }
 
-    /// `f3+l3`, but `all - [0]`.
     fn sum(&self, terms: &[(Operator, Expr)]) -> String {
-        let tight = terms.iter().all(|(operator, term)| *operator == Operator::Add && is_position(term));
         let mut out = String::new();
         for (index, (operator, term)) in terms.iter().enumerate() {
-            let sign = if *operator == Operator::Add { "+" } else { "-" };
-            match (index, tight) {
-                (0, _) => {}
-                (_, true) => out.push_str(sign),
-                (_, false) => out.push_str(&format!(" {sign} ")),
+            if index > 0 {
+                out.push_str(joiner(terms, *operator));
             }
             out.push_str(&self.flat_text(term));
         }
@@ -92,8 +87,7 @@ impl<'t> Printer<'t> {
             ExprKind::Method { base, name, arguments } => {
                 let base = self.broken(base, indentation, column);
                 let opener = format!("{base}.{}(", name.text);
-                let column = if base.contains('\n') { last_width(&base) } else { column + base.chars().count() };
-                let column = column + name.text.len() + 2;
+                let column = end_column(&base, column) + name.text.len() + 2;
                 let rest = Span { start: name.span.end, ..expr.span };
                 let flat = self.flat_arguments(arguments);
                 if !self.comments.any_in(rest) && !flat.contains('\n') && column + flat.chars().count() < WIDTH {
@@ -109,6 +103,24 @@ impl<'t> Printer<'t> {
                     return self.brackets(&(base + "["), &[element], "]", rest, indentation);
                 }
                 format!("{base}[{}]", self.flat_text(range))
+            }
+            ExprKind::Range { start, end, inclusive } => {
+                let start = start.as_ref().map_or(String::new(), |start| self.broken(start, indentation, column));
+                let dots = if *inclusive { "..=" } else { ".." };
+                let column = end_column(&start, column) + dots.len();
+                let end = end.as_ref().map_or(String::new(), |end| self.broken(end, indentation, column));
+                format!("{start}{dots}{end}")
+            }
+            ExprKind::Sum(terms) => {
+                let mut out = String::new();
+                for (index, (operator, term)) in terms.iter().enumerate() {
+                    if index > 0 {
+                        out.push_str(joiner(terms, *operator));
+                    }
+                    let column = end_column(&out, column);
+                    out.push_str(&self.broken(term, indentation, column));
+                }
+                out
             }
             _ => self.flat_text(expr),
         }
@@ -151,8 +163,11 @@ impl<'t> Printer<'t> {
         } else {
             for element in elements {
                 self.inner_comments(element.span.start as usize, inner, &mut lines);
+                // Comments that belong to no bracket inside the element move before it, with all others of the element.
                 if self.has_loose_comments(element.value) || self.comments.any_in(self.before_value(*element)) {
-                    self.inner_comments(element.span.end as usize, inner, &mut lines);
+                    while let Some(comment) = self.comments.next_before(element.span.end as usize) {
+                        lines.push(format!("{:inner$}{}", "", comment.text));
+                    }
                 }
                 let name = element.name.map_or(String::new(), |name| format!("{name}: "));
                 let value = self.broken(element.value, inner, inner + name.len() + 1);
@@ -219,9 +234,28 @@ impl<'t> Printer<'t> {
             ExprKind::Slice { base, .. } => {
                 self.bracketed_comments(base) + inside(Span { start: base.span.end, ..expr.span })
             }
+            ExprKind::Range { start, end, .. } => {
+                start.iter().chain(end).map(|side| self.bracketed_comments(side)).sum()
+            }
+            ExprKind::Sum(terms) => terms.iter().map(|(_, term)| self.bracketed_comments(term)).sum(),
             _ => 0,
         }
     }
+}
+
+/// What stands before a term: `f3+l3`, but `all - [0]`.
+fn joiner(terms: &[(Operator, Expr)], operator: Operator) -> &'static str {
+    let tight = terms.iter().all(|(operator, term)| *operator == Operator::Add && is_position(term));
+    match operator {
+        Operator::Add if tight => "+",
+        Operator::Add => " + ",
+        Operator::Subtract => " - ",
+    }
+}
+
+/// The column behind `text`, which begins at `column`.
+fn end_column(text: &str, column: usize) -> usize {
+    if text.contains('\n') { last_width(text) } else { column + text.chars().count() }
 }
 
 fn is_position(expr: &Expr) -> bool {

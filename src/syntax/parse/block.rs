@@ -7,6 +7,14 @@ use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::tree::{Block, Comparison, Entry, Expr, ExprKind, Field, Ident, Path, Remove, Section};
 
+/// The block that an entry stands in.
+#[derive(Clone, Copy)]
+struct Inside<'k> {
+    keyword: &'k str,
+    /// Whether it is the block of a section, not of a declaration.
+    section: bool,
+}
+
 /// The parts of a statement or a declaration behind its keyword.
 #[derive(Default)]
 pub(super) struct Parts<'t> {
@@ -91,9 +99,10 @@ impl<'t> Builder<'_> {
 
     fn entries(&mut self, pair: Pair<'t>, keyword: &str) -> Vec<Entry> {
         let opener = Span::new(self.file, pair.as_span().start(), pair.as_span().start() + 1);
+        let inside = Inside { keyword, section: pair.as_rule() == Rule::inner_block };
         let mut entries: Vec<Entry> = Vec::new();
         let mut doc: Vec<&str> = Vec::new();
-        let mut previous: Option<(usize, bool)> = None;
+        let mut previous: Option<(Span, bool)> = None;
         let mut end = opener.end as usize;
         let mut closed = false;
         for part in pair.into_inner() {
@@ -110,15 +119,16 @@ impl<'t> Builder<'_> {
                     let start = part.as_span().start();
                     end = part.as_span().end();
                     let bad = part.as_rule() == Rule::bad_entry;
-                    let joined = previous.filter(|(end, _)| !self.text[*end..start].contains(['\n', ',', ';']));
+                    let joined = previous
+                        .filter(|(before, _)| !self.text[before.end as usize..start].contains(['\n', ',', ';']));
                     if let Some((before, false)) = joined
                         && !bad
                     {
                         self.missing_separator(before, &part);
                     }
-                    previous = Some((end, bad));
+                    previous = Some((self.span(&part), bad));
                     let doc = std::mem::take(&mut doc).join("\n");
-                    entries.push(self.entry(part, doc, keyword, joined.is_some()));
+                    entries.push(self.entry(part, doc, inside, joined.is_some()));
                 }
             }
         }
@@ -128,11 +138,10 @@ impl<'t> Builder<'_> {
         entries
     }
 
-    fn missing_separator(&mut self, before: usize, entry: &Pair) {
+    fn missing_separator(&mut self, before: Span, entry: &Pair) {
         let start = entry.as_span().start();
         let first = Span::new(self.file, start, start + entry.as_str().find([' ', '=', '{', ':']).unwrap_or(1).max(1));
-        let line_start = self.text[..before].rfind(['\n', '{']).map_or(0, |at| at + 1);
-        let left = shorten(&self.text[line_start..before].split_whitespace().collect::<Vec<_>>().join(" "));
+        let left = self.text[before.range()].split_whitespace().collect::<Vec<_>>().join(" ");
         self.sink.push(
             Diagnostic::at(
                 Code::MissingSeparator,
@@ -140,24 +149,28 @@ impl<'t> Builder<'_> {
                 format!("missing `,` or line break before `{}`", &self.text[first.range()]),
                 "expected `,` before this",
             )
-            .help(format!("write `{left}, {}`, or begin a new line", shorten(entry.as_str())))
-            .fix(Span::new(self.file, before, start), ", "),
+            .help(format!("write `{}, {}`, or begin a new line", shorten(&left), shorten(entry.as_str())))
+            .fix(Span::new(self.file, before.end as usize, start), ", "),
         );
     }
 
-    fn entry(&mut self, pair: Pair<'t>, doc: String, keyword: &str, follows: bool) -> Entry {
+    fn entry(&mut self, pair: Pair<'t>, doc: String, inside: Inside, follows: bool) -> Entry {
         let span = self.span(&pair);
         match pair.as_rule() {
             Rule::remove => {
                 let mut words = pair.into_inner().filter(|part| part.as_rule() == Rule::word);
                 match (words.next(), words.next()) {
+                    (Some(keyword), _) if inside.section && keyword.as_str() == "intervene" => {
+                        self.misplaced("remove", inside, span);
+                        Entry::Bad(span)
+                    }
                     (Some(keyword), Some(name)) => {
                         Entry::Remove(Remove { keyword: self.ident(&keyword), name: self.ident(&name), span })
                     }
                     _ => Entry::Bad(span),
                 }
             }
-            Rule::statement => self.statement(pair, doc, keyword),
+            Rule::statement => self.statement(pair, doc, inside),
             Rule::no_equals => self.no_equals(pair, doc),
             _ => {
                 self.bad_entry(&pair, follows);
@@ -166,19 +179,19 @@ impl<'t> Builder<'_> {
         }
     }
 
-    fn statement(&mut self, pair: Pair<'t>, doc: String, inside: &str) -> Entry {
+    fn statement(&mut self, pair: Pair<'t>, doc: String, inside: Inside) -> Entry {
         let span = self.span(&pair);
         let mut pairs = pair.into_inner();
         let Some(name) = pairs.next().map(|name| self.path(&name)) else { return Entry::Bad(span) };
         let parts = self.parts(pairs);
-        let Some(mark) = parts.mark.clone() else { return self.section(name, parts, doc, span) };
+        let Some(mark) = parts.mark.clone() else { return self.section(name, parts, doc, inside, span) };
         if parts.block.is_some() {
-            return self.section(name, parts, doc, span);
+            return self.section(name, parts, doc, inside, span);
         }
         if let Some(second) = &parts.name {
             let words = format!("{} {}", name.text(), second.text);
             return match self.two_words(&name, &words, span) {
-                true => self.section(name, parts, doc, span),
+                true => self.section(name, parts, doc, inside, span),
                 false => {
                     let _ = self.value(parts.value, mark.as_span().end());
                     Entry::Bad(span)
@@ -188,7 +201,7 @@ impl<'t> Builder<'_> {
         let value = self.value(parts.value, mark.as_span().end());
         let span = name.span.to(self.span(&mark)).to(value.span);
         let compares = mark.as_rule() == Rule::compare;
-        if inside == "expect" {
+        if inside.keyword == "expect" {
             return self.comparison(name, mark, value, span);
         }
         if compares && mark.as_str() != "==" {
@@ -262,7 +275,7 @@ impl<'t> Builder<'_> {
         false
     }
 
-    fn section(&mut self, name: Path, parts: Parts<'t>, doc: String, span: Span) -> Entry {
+    fn section(&mut self, name: Path, parts: Parts<'t>, doc: String, inside: Inside, span: Span) -> Entry {
         let [keyword] = name.segments.as_slice() else {
             let message = format!("the keyword of a block is one word, not `{}`", name.text());
             self.sink.push(
@@ -282,12 +295,25 @@ impl<'t> Builder<'_> {
             }
             self.block_with_equals(mark, &keyword.text);
         }
+        if inside.section && SECTIONS.contains(&keyword.text.as_str()) {
+            self.misplaced(&keyword.text, inside, keyword.span);
+            return Entry::Bad(span);
+        }
         let value = match (parts.mark, parts.value) {
             (Some(mark), Some(value)) => Some(self.value(Some(value), mark.as_span().end())),
             _ => None,
         };
         let body = self.block_or_empty(parts.block, &keyword.text, span.end as usize);
         Entry::Section(Section { doc, keyword: keyword.clone(), name: parts.name, value, body, span })
+    }
+
+    /// A section of an experiment inside another. At the start of a line it would have ended the other's block.
+    fn misplaced(&mut self, word: &str, inside: Inside, place: Span) {
+        let message = format!("`{word}` cannot stand inside `{}`", inside.keyword);
+        self.sink.push(
+            Diagnostic::at(Code::MisplacedBlock, place, message, "not allowed here")
+                .help(format!("move `{word}` behind the `}}` of `{}`", inside.keyword)),
+        );
     }
 
     /// `train = { … }`

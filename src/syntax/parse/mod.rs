@@ -1,9 +1,10 @@
 //! Pest pairs become the tree; chunks that the grammar could not read, and its rules for slips, become diagnostics.
 //!
-//! `declaration`, `block` and `expression` build the tree; `chunk` explains text that is none of these, `unclosed`
+//! `declaration`, `block`, `expression` and `brackets` build the tree; `chunk` explains text that is none of these, `unclosed`
 //! collects what was opened and not closed.
 
 mod block;
+mod brackets;
 mod chunk;
 mod declaration;
 mod expression;
@@ -61,11 +62,11 @@ pub fn parse(file: FileId, text: &str) -> (File, Vec<Diagnostic>) {
     }
 }
 
-/// Whether only whitespace stands before `at` on its line.
+/// Whether only whitespace and separators stand before `at` on its line.
 pub(super) fn first_on_line(text: &str, at: usize) -> bool {
     let before = &text[..at];
     let line = &before[before.rfind('\n').map_or(0, |newline| newline + 1)..];
-    line.chars().all(|c| c.is_whitespace() || c == '\u{feff}')
+    line.chars().all(|c| c.is_whitespace() || c == ',' || c == '\u{feff}')
 }
 
 /// The state of one walk over the pairs of a file.

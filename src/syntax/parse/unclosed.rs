@@ -5,7 +5,7 @@ use crate::diag::{Code, Diagnostic, Sink};
 use crate::source::Span;
 use std::ops::Range;
 
-/// What was opened and not closed, in the order in which it should have been closed.
+/// What was opened and not closed.
 #[derive(Default)]
 pub struct Unclosed {
     openers: Vec<Opener>,
@@ -28,10 +28,7 @@ impl Unclosed {
             Some("[") => ']',
             _ => ')',
         };
-        let end = text[..end].trim_end().len();
-        if !self.quiet.iter().any(|range| range.start <= end && end <= range.end) {
-            self.openers.push(Opener { span, closer, end });
-        }
+        self.openers.push(Opener { span, closer, end: text[..end].trim_end().len() });
     }
 
     /// Closers missing in `range` follow from an error that is reported already.
@@ -57,17 +54,17 @@ impl Unclosed {
 
     /// Reports everything noted.
     pub fn report(&self, text: &str, sink: &mut Sink) {
-        let mut rest = self.openers.as_slice();
-        while let Some(first) = rest.first() {
-            let same = rest.iter().take_while(|opener| opener.end == first.end).count();
-            let (group, later) = rest.split_at(same);
-            sink.push(self.diagnostic(text, group, first.end));
-            rest = later;
+        let silent = |end: usize| self.quiet.iter().any(|range| range.start <= end && end <= range.end);
+        let mut openers: Vec<&Opener> = self.openers.iter().filter(|opener| !silent(opener.end)).collect();
+        openers.sort_by_key(|opener| (opener.end, std::cmp::Reverse(opener.span.start)));
+        for group in openers.chunk_by(|one, other| one.end == other.end) {
+            sink.push(self.diagnostic(text, group));
         }
     }
 
-    fn diagnostic(&self, text: &str, group: &[Opener], end: usize) -> Diagnostic {
-        let file = group[0].span.file;
+    /// One diagnostic for openers, the innermost first, whose closers are missing at the same place.
+    fn diagnostic(&self, text: &str, group: &[&Opener]) -> Diagnostic {
+        let (file, end) = (group[0].span.file, group[0].end);
         let closers: Vec<String> = group.iter().map(|opener| opener.closer.to_string()).collect();
         let block = group.iter().all(|opener| opener.closer == '}');
         let next = end + (text[end..].len() - text[end..].trim_start().len());
@@ -113,7 +110,7 @@ fn head(text: &str, opener: Span) -> String {
 }
 
 /// The closers as they are inserted: those of blocks on lines of their own, under the line that they close.
-fn insertion(text: &str, group: &[Opener]) -> String {
+fn insertion(text: &str, group: &[&Opener]) -> String {
     let mut inserted = String::new();
     for opener in group {
         let start = opener.span.start as usize;
