@@ -126,6 +126,13 @@ fn cpu_seconds() -> f64 {
     ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
+/// The most memory that this process has held, in MiB.
+fn peak_memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|size| size.parse::<usize>().ok()).unwrap_or(0) / 1024
+}
+
 /// Runs some work and prints the seconds that it took.
 fn timed<T>(name: &str, work: impl FnOnce() -> T) -> T {
     let (start, cpu) = (Instant::now(), cpu_seconds());
@@ -144,7 +151,7 @@ fn speed() {
     let ModelFacts { config, .. } = timed("facts", || facts(&files).unwrap());
     let decoder = timed("load", || Decoder::load(&files, &config, Precision::F32, &Device::Cpu).unwrap());
     for (count, length) in [(16, 54), (8, 256)] {
-        println!("{count} rows of {length}");
+        println!("{count} rows of {length}, peak memory so far {} MiB", peak_memory());
         let packed = PackedRows::new(&crate::support::rows(&vec![length; count], 49152));
         let supervised: Vec<u32> =
             (0..count).flat_map(|row| packed.range(row).rev().take(7)).map(|token| token as u32).collect();
@@ -162,6 +169,7 @@ fn speed() {
             });
         }
     }
+    println!("peak memory {} MiB", peak_memory());
     let mut cache = Cache::new();
     let rows = crate::support::rows(&[54; 16], 49152);
     timed("prompts into the cache", || {
