@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What `check` may know about a model. Each part is read when it is first asked for.
-pub trait ModelFacts {
+pub trait KnownModel {
     /// The model's shape.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ pub trait World: Sync {
     ///
     /// # Errors
     /// Where the model is not found (E0301), cannot be read (E0302), or would have to be fetched (E0307).
-    fn model(&self, source: &ModelSource) -> Result<Box<dyn ModelFacts>>;
+    fn model(&self, source: &ModelSource) -> Result<Box<dyn KnownModel>>;
 
     /// The names in a folder, sorted; empty where it cannot be read. For near misses.
     fn list(&self, folder: &Path) -> Vec<String>;
@@ -120,7 +120,7 @@ impl World for RealWorld {
         path.exists()
     }
 
-    fn model(&self, source: &ModelSource) -> Result<Box<dyn ModelFacts>> {
+    fn model(&self, source: &ModelSource) -> Result<Box<dyn KnownModel>> {
         if let ModelSource::Folder(path) | ModelSource::Gguf(path) = source {
             self.touch(path);
         }
@@ -185,7 +185,7 @@ impl World for MemoryWorld {
         self.files.keys().any(|file| file.starts_with(path))
     }
 
-    fn model(&self, source: &ModelSource) -> Result<Box<dyn ModelFacts>> {
+    fn model(&self, source: &ModelSource) -> Result<Box<dyn KnownModel>> {
         let locator = Locator { hub: HubSettings::from_variables(|_| None), cache: Cache::default() };
         Ok(Box::new(locator.locate(source, Wanted::Metadata, &mut |_| {})?))
     }

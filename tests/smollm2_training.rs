@@ -129,7 +129,7 @@ fn the_first_step_is_that_of_the_reference() {
 fn the_gradient_of_a_rotation_has_the_norm_that_the_trainer_logged() {
     let Some((oracle, facts, decoder)) = open() else { return };
     let rows = rows(&oracle);
-    let plan = tiny::plan(1, 16, 1, 9e-4, Schedule { shape: ScheduleShape::Linear, warmup: 13 });
+    let plan = tiny::plan(1, 16, 1, 9e-4, Schedule { shape: ScheduleShape::Linear, warmup_share: 0.0, warmup: 13 });
     let task = Task { decoder: &decoder, rows: &rows, plan: &plan, seed: 42 };
     let mut trainer = Trainer::new(task, interventions(&oracle, "init")).unwrap();
     let mut done = None;

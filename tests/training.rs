@@ -113,7 +113,7 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_does_not() {
 #[test]
 fn an_interrupted_training_goes_on_with_the_same_bits() {
     let (decoder, rows) = (tiny::decoder(), even_rows(9));
-    let plan = tiny::plan(3, 2, 2, 1e-3, Schedule { shape: ScheduleShape::Cosine, warmup: 1 });
+    let plan = tiny::plan(3, 2, 2, 1e-3, Schedule { shape: ScheduleShape::Cosine, warmup_share: 0.0, warmup: 1 });
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint.safetensors");
     for kind in [Kind::Loreft, Kind::Noreft, Kind::Lobireft] {

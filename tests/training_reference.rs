@@ -266,7 +266,7 @@ fn ten_steps_move_the_parameters_as_the_reference_does() {
 #[test]
 fn the_schedule_and_its_warm_up_are_those_of_the_trainer_of_the_reference() {
     let (oracle, decoder, rows, facts) = (Oracle::tiny(), tiny::decoder(), tiny::rows(), oracle::tiny_facts());
-    let plan = tiny::plan(10, 4, 1, 9e-3, Schedule { shape: ScheduleShape::Linear, warmup: 2 });
+    let plan = tiny::plan(10, 4, 1, 9e-3, Schedule { shape: ScheduleShape::Linear, warmup_share: 0.0, warmup: 2 });
     for (setting, tied) in tiny::SETTINGS {
         let task = Task { decoder: &decoder, rows: &rows, plan: &plan, seed: 42 };
         let mut trainer = Trainer::new(task, tiny::reference_interventions(&oracle, setting, tied)).unwrap();

@@ -16,7 +16,7 @@ use crate::digest;
 use crate::model::config::{ModelSource, Precision};
 use crate::source::{Span, Spanned};
 use crate::syntax::tree::{Block, Expr, Ident};
-use crate::world::ModelFacts;
+use crate::world::KnownModel;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 pub struct ModelDeclaration {
     pub name: Ident,
     pub checked: Model,
-    pub facts: Box<dyn ModelFacts>,
+    pub facts: Box<dyn KnownModel>,
     /// Where the model comes from: the expression after `=`.
     pub source: Span,
 }
@@ -93,8 +93,10 @@ impl Checker<'_> {
     }
 
     /// Reports an error that was found outside of the spec, at the line of the spec that led to it.
+    #[allow(clippy::boxed_local, reason = "the errors of all layers come boxed")]
     pub(super) fn blame(&mut self, diagnostic: Box<Diagnostic>, span: Span) {
-        let diagnostic = if diagnostic.span().is_none() { diagnostic.primary(span, "asked for here") } else { *diagnostic };
+        let diagnostic =
+            if diagnostic.span().is_none() { diagnostic.primary(span, "asked for here") } else { *diagnostic };
         self.sink.push(diagnostic);
     }
 
@@ -116,8 +118,10 @@ impl Checker<'_> {
             let Some(written) = fields.written(field.name) else { continue };
             let Some(Spanned { value: Value::Source(source), span }) = fields.get(field.name) else {
                 // Named but broken: known, so that nothing else is reported about it.
-                let broken = Source { path: Default::default(), format: crate::data::source::Format::Json, steps: Vec::new() };
-                splits.insert(field.name.to_owned(), SplitSource { source: Spanned::new(broken, written), table: None });
+                let broken =
+                    Source { path: Default::default(), format: crate::data::source::Format::Json, steps: Vec::new() };
+                splits
+                    .insert(field.name.to_owned(), SplitSource { source: Spanned::new(broken, written), table: None });
                 continue;
             };
             let source = Spanned::new(source.clone(), *span);

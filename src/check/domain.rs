@@ -70,7 +70,9 @@ impl Checker<'_> {
             "last" => Layers::Last(count()?),
             "every" => Layers::Every(usize::try_from(count()?.value).ok()?),
             "depth" => match &value.argument("shares")?.value {
-                Value::List(shares) => Layers::Depth(shares.iter().filter_map(|share| share.value.as_number()).collect()),
+                Value::List(shares) => {
+                    Layers::Depth(shares.iter().filter_map(|share| share.value.as_number()).collect())
+                }
                 _ => return None,
             },
             _ => Layers::All,
@@ -88,8 +90,13 @@ impl Checker<'_> {
             ExprKind::Sum(terms) => {
                 if let Some((_, term)) = terms.iter().find(|(operator, _)| *operator == Operator::Subtract) {
                     self.sink.push(
-                        Diagnostic::at(Code::WrongType, term.span, "segments of positions are only added", "taken away")
-                            .help("join segments by `+`: `f3+l3`"),
+                        Diagnostic::at(
+                            Code::WrongType,
+                            term.span,
+                            "segments of positions are only added",
+                            "taken away",
+                        )
+                        .help("join segments by `+`: `f3+l3`"),
                     );
                     return None;
                 }
@@ -140,7 +147,8 @@ impl Checker<'_> {
             (_, Some(count)) => Segment::Last(count),
             _ => {
                 let lower = word.to_lowercase();
-                let close = lower.starts_with(['f', 'l']) && lower[1..].chars().all(|c| c.is_ascii_digit()) && lower.len() > 1;
+                let close =
+                    lower.starts_with(['f', 'l']) && lower[1..].chars().all(|c| c.is_ascii_digit()) && lower.len() > 1;
                 let diagnostic = Diagnostic::at(
                     Code::UnknownWord,
                     expr.span,
@@ -169,7 +177,9 @@ impl Checker<'_> {
     pub(super) fn source(&mut self, expr: &Expr, expected: Expected<'_>) -> Option<Value> {
         match &expr.kind {
             ExprKind::Call { name, arguments } => {
-                let Value::Form(value) = self.form(&name.segments, Some(arguments), expr, expected)? else { return None };
+                let Value::Form(value) = self.form(&name.segments, Some(arguments), expr, expected)? else {
+                    return None;
+                };
                 self.source_file(&value).map(Value::Source)
             }
             ExprKind::Slice { base, range } => {
@@ -268,7 +278,9 @@ impl Checker<'_> {
                 Some(Value::Template(TemplateValue { template: Template::Text(parts), columns, span: expr.span }))
             }
             ExprKind::Call { name, arguments } => {
-                let Value::Form(value) = self.form(&name.segments, Some(arguments), expr, expected)? else { return None };
+                let Value::Form(value) = self.form(&name.segments, Some(arguments), expr, expected)? else {
+                    return None;
+                };
                 self.template_form(&value, expr.span)
             }
             ExprKind::Word(path) => self.form(&path.segments, None, expr, expected).and(None),

@@ -34,7 +34,9 @@ impl Checker<'_> {
             (ExprKind::Word(path), Type::Model | Type::Data) => self.declared_name(path, expected.holds),
             (ExprKind::Word(path), Type::Split) => self.split(path),
             (ExprKind::Call { .. }, Type::Model) => {
-                self.sink.push(self.mismatch(expr, expected).help("declare it first: `model NAME = …`, then `model = NAME`"));
+                self.sink.push(
+                    self.mismatch(expr, expected).help("declare it first: `model NAME = …`, then `model = NAME`"),
+                );
                 None
             }
             (ExprKind::List(_), Type::Data) => {
@@ -51,9 +53,8 @@ impl Checker<'_> {
         let value = match (&expr.kind, expected.holds) {
             (ExprKind::Int(value), Type::Int) => Value::Int(*value),
             (ExprKind::Int(value), Type::Float | Type::Ratio | Type::Clip) => Value::Float(*value as f64),
-            (ExprKind::Float(value), Type::Float | Type::Ratio | Type::Clip) | (ExprKind::Ratio(value), Type::Ratio) => {
-                Value::Float(*value)
-            }
+            (ExprKind::Float(value), Type::Float | Type::Ratio | Type::Clip)
+            | (ExprKind::Ratio(value), Type::Ratio) => Value::Float(*value),
             (ExprKind::Bool(value), Type::Bool) => Value::Bool(*value),
             (ExprKind::String(text), Type::String) => Value::Text(text.clone()),
             (ExprKind::String(text), Type::Pattern) => self.pattern(text, expr.span)?,
@@ -273,7 +274,12 @@ impl Checker<'_> {
                     Diagnostic::at(
                         Code::WrongType,
                         name.span,
-                        format!("{} takes {}, found {}", expected.what, expected.holds.with_article(), declared.with_article()),
+                        format!(
+                            "{} takes {}, found {}",
+                            expected.what,
+                            expected.holds.with_article(),
+                            declared.with_article()
+                        ),
                         format!("`{}` is {}", name.text, declared.with_article()),
                     )
                     .label(entry.name.span, "declared here")

@@ -47,8 +47,12 @@ impl Checker<'_> {
                     Some((first, _)) => self.second_train(section, first),
                 },
                 "eval" => evals.push((section, self.eval_fields(section, &mut names))),
-                "sweep" => self.sink.push(later(section.keyword.span, "`sweep`", "write one experiment for each point")),
-                "expect" => self.sink.push(later(section.keyword.span, "`expect`", "read the results table of the run")),
+                "sweep" => {
+                    self.sink.push(later(section.keyword.span, "`sweep`", "write one experiment for each point"))
+                }
+                "expect" => {
+                    self.sink.push(later(section.keyword.span, "`expect`", "read the results table of the run"))
+                }
                 _ => {
                     if let Some(block) = schema::block("experiment") {
                         self.sink.push(misplaced(section, block));
@@ -81,10 +85,8 @@ impl Checker<'_> {
             _ => None,
         };
         let train = train.and_then(|(section, fields)| train_block(section.keyword.span, &fields?, rows?));
-        let evals: Vec<Option<Eval>> = evals
-            .into_iter()
-            .map(|(section, fields)| self.eval_block(section, &fields?, context.as_ref()?))
-            .collect();
+        let evals: Vec<Option<Eval>> =
+            evals.into_iter().map(|(section, fields)| self.eval_block(section, &fields?, context.as_ref()?)).collect();
         Some(Experiment {
             name: name.text.clone(),
             doc: doc.to_owned(),

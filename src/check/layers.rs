@@ -8,7 +8,12 @@ use crate::source::{Span, Spanned};
 
 impl Checker<'_> {
     /// The layers that are meant, ascending and without repeats, checked against the model's layer count.
-    pub(super) fn resolve_layers(&mut self, layers: &Layers, span: Span, model: &ModelDeclaration) -> Option<Vec<usize>> {
+    pub(super) fn resolve_layers(
+        &mut self,
+        layers: &Layers,
+        span: Span,
+        model: &ModelDeclaration,
+    ) -> Option<Vec<usize>> {
         let count = model.checked.config.layers;
         let last = count as i64 - 1;
         let mut found: Vec<usize> = match layers {
@@ -24,7 +29,8 @@ impl Checker<'_> {
             Layers::Range { start, end, inclusive } => {
                 let upper = if *inclusive { end.value } else { end.value - 1 };
                 if upper < start.value {
-                    let diagnostic = Diagnostic::at(Code::OutOfRange, span, "this range of layers is empty", "no layers");
+                    let diagnostic =
+                        Diagnostic::at(Code::OutOfRange, span, "this range of layers is empty", "no layers");
                     self.sink.push(diagnostic.help("write the smaller layer first: `4..12`"));
                     return None;
                 }
@@ -47,7 +53,11 @@ impl Checker<'_> {
                     return None;
                 }
                 let wanted = wanted.value as usize;
-                if matches!(layers, Layers::First(_)) { (0..wanted).collect() } else { (count - wanted..count).collect() }
+                if matches!(layers, Layers::First(_)) {
+                    (0..wanted).collect()
+                } else {
+                    (count - wanted..count).collect()
+                }
             }
         };
         found.sort_unstable();

@@ -53,7 +53,8 @@ impl Checker<'_> {
                 match makes.as_slice() {
                     [only] => Some(*only),
                     [] => {
-                        let names = schema::FORMS.iter().filter(|form| !form.parameters.is_empty()).map(|form| form.name);
+                        let names =
+                            schema::FORMS.iter().filter(|form| !form.parameters.is_empty()).map(|form| form.name);
                         let diagnostic = Diagnostic::at(
                             Code::UnknownWord,
                             value.span,
@@ -71,8 +72,7 @@ impl Checker<'_> {
             }
             ExprKind::Word(path) => {
                 let named = path.segments.first().is_some_and(|name| {
-                    path.segments.len() == 1
-                        && self.scope.entries().iter().any(|entry| entry.name.text == name.text)
+                    path.segments.len() == 1 && self.scope.entries().iter().any(|entry| entry.name.text == name.text)
                 });
                 if !named {
                     self.ambiguous(value, &path.text());
@@ -89,8 +89,7 @@ impl Checker<'_> {
     }
 
     fn ambiguous(&mut self, value: &Expr, text: &str) {
-        let readers: Vec<Type> =
-            schema::FORMS.iter().filter(|form| form.name == text).map(|form| form.makes).collect();
+        let readers: Vec<Type> = schema::FORMS.iter().filter(|form| form.name == text).map(|form| form.makes).collect();
         let holds = readers.first().copied().unwrap_or(Type::Positions);
         self.sink.push(
             Diagnostic::at(

@@ -208,24 +208,36 @@ pub const BLOCKS: &[Block] = &[
         doc: "How the interventions are trained.",
         head: "train { … }",
         fields: &[
-            field("epochs", Type::Int, Required, "passes over the training rows")
-                .within(AtLeast(1))
-                .known_as(&["num_train_epochs", "epoch", "num_epochs"]),
+            field("epochs", Type::Int, Required, "passes over the training rows").within(AtLeast(1)).known_as(&[
+                "num_train_epochs",
+                "epoch",
+                "num_epochs",
+            ]),
             field("lr", Type::Float, Required, "highest learning rate")
                 .within(Positive)
                 .known_as(&["learning_rate", "rate"]),
-            field("batch", Type::Int, Text("16"), "rows of one forward pass")
-                .within(AtLeast(1))
-                .known_as(&["batch_size", "per_device_train_batch_size", "micro_batch_size"]),
+            field("batch", Type::Int, Text("16"), "rows of one forward pass").within(AtLeast(1)).known_as(&[
+                "batch_size",
+                "per_device_train_batch_size",
+                "micro_batch_size",
+            ]),
             field("accumulate", Type::Int, Text("1"), "forward passes of one optimizer step")
                 .within(AtLeast(1))
                 .known_as(&["gradient_accumulation_steps", "accumulation", "grad_accum"]),
-            field("schedule", Type::Schedule, Text("linear(warmup: 0%)"), "how the learning rate moves")
-                .known_as(&["lr_scheduler_type", "lr_schedule", "scheduler", "warmup_ratio", "warmup"]),
+            field("schedule", Type::Schedule, Text("linear(warmup: 0%)"), "how the learning rate moves").known_as(&[
+                "lr_scheduler_type",
+                "lr_schedule",
+                "scheduler",
+                "warmup_ratio",
+                "warmup",
+            ]),
             field("optimizer", Type::Optimizer, Text("adamw(weight_decay: 0)"), "the optimizer")
                 .known_as(&["optim", "weight_decay"]),
-            field("clip", Type::Clip, Text("1.0"), "largest norm of all gradients together, or `off`")
-                .known_as(&["max_grad_norm", "gradient_clipping", "grad_clip"]),
+            field("clip", Type::Clip, Text("1.0"), "largest norm of all gradients together, or `off`").known_as(&[
+                "max_grad_norm",
+                "gradient_clipping",
+                "grad_clip",
+            ]),
             field("max_length", Type::Int, Text("512"), "tokens of prompt and target together")
                 .within(AtLeast(2))
                 .known_as(&["model_max_length", "max_seq_length", "cutoff_len", "max_tokens"]),
@@ -241,10 +253,17 @@ pub const BLOCKS: &[Block] = &[
         fields: &[
             field("on", Type::Split, Required, "the rows").known_as(&["split", "data", "dataset"]),
             field("when", Type::When, Text("end"), "when it is measured").known_as(&["every", "eval_steps"]),
-            field("decode", Type::Decode, Text("greedy(max_tokens: 32)"), "how text is generated")
-                .known_as(&["decoding", "generation", "generate", "max_tokens"]),
-            field("answer", Type::Answer, Text("text"), "how the answer is taken from the output")
-                .known_as(&["extract", "extractor", "trigger"]),
+            field("decode", Type::Decode, Text("greedy(max_tokens: 32)"), "how text is generated").known_as(&[
+                "decoding",
+                "generation",
+                "generate",
+                "max_tokens",
+            ]),
+            field("answer", Type::Answer, Text("text"), "how the answer is taken from the output").known_as(&[
+                "extract",
+                "extractor",
+                "trigger",
+            ]),
             field("gold", Type::Template, Nothing, "the right answer; by default the extractor on the rendered target")
                 .known_as(&["reference", "label", "expected"]),
             field("metric", Type::Metric, Text("exact_match"), "what is measured").known_as(&["metrics", "score"]),
@@ -320,7 +339,12 @@ pub const FORMS: &[Form] = &[
         Type::Answer,
         "regex",
         &[
-            required("pattern", Type::Pattern, Any, "regular expression; its first group, if it has one, is the answer"),
+            required(
+                "pattern",
+                Type::Pattern,
+                Any,
+                "regular expression; its first group, if it has one, is the answer",
+            ),
             optional("take", Type::Take, "first", Any, "which match"),
         ],
         "what a regular expression matches",

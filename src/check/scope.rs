@@ -127,13 +127,8 @@ impl<'a> Scope<'a> {
 
 /// What is part of the language but not of this version.
 pub fn later(span: Span, what: &str, instead: &str) -> Diagnostic {
-    Diagnostic::at(
-        Code::LaterVersion,
-        span,
-        format!("{what} comes in a later version of reftc"),
-        "not in this version",
-    )
-    .help(instead)
+    Diagnostic::at(Code::LaterVersion, span, format!("{what} comes in a later version of reftc"), "not in this version")
+        .help(instead)
 }
 
 /// A name that nothing declares.

@@ -169,7 +169,11 @@ impl Checker<'_> {
                 Diagnostic::at(
                     Code::OverlongPrompts,
                     rows_span,
-                    format!("`max_length = {}` cuts the prompt of {} of {label}", context.max_length, count(report.cut_prompts)),
+                    format!(
+                        "`max_length = {}` cuts the prompt of {} of {label}",
+                        context.max_length,
+                        count(report.cut_prompts)
+                    ),
                     format!("the longest prompt has {} tokens", report.longest_prompt_uncut),
                 )
                 .help(format!("write `max_length = {}` to keep every row whole", report.longest_uncut)),
@@ -192,7 +196,10 @@ impl Checker<'_> {
                 Diagnostic::at(
                     Code::SplitToken,
                     prompt,
-                    format!("in {} of {label} the prompt's last token runs into the target", count(report.split_tokens)),
+                    format!(
+                        "in {} of {label} the prompt's last token runs into the target",
+                        count(report.split_tokens)
+                    ),
                     "the prompt ends inside a token",
                 )
                 .help("end the prompt with a newline, or begin the target with the space: `target = \" {answer}\"`"),
@@ -221,7 +228,11 @@ impl Checker<'_> {
                     Diagnostic::at(
                         Code::ClippedPositions,
                         segment.span,
-                        format!("`{}` is clipped to half of the prompt in {} of {label}", segment.value, count(fit.clipped)),
+                        format!(
+                            "`{}` is clipped to half of the prompt in {} of {label}",
+                            segment.value,
+                            count(fit.clipped)
+                        ),
                         format!("of {} rows", report.kept()),
                     )
                     .help("fewer tokens are edited there, as in the reference; a smaller N avoids it"),

@@ -25,7 +25,10 @@ pub enum Value {
     /// The name of a model or data declaration.
     Name(String),
     /// `data.split`
-    Split { data: Spanned<String>, split: Spanned<String> },
+    Split {
+        data: Spanned<String>,
+        split: Spanned<String>,
+    },
 }
 
 /// A form and its arguments, in the order of the form's parameters, defaults filled in.

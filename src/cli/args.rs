@@ -6,7 +6,9 @@ use std::path::PathBuf;
 /// A compiler for representation finetuning: trains low-rank edits of a frozen language model as a .reft file says.
 #[derive(Debug, Parser)]
 #[command(name = "reftc", version, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 good, 1 findings in the spec, 2 wrong usage, 3 the run failed, 130 interrupted (checkpoint saved).")]
+#[command(
+    after_help = "Exit codes: 0 good, 1 findings in the spec, 2 wrong usage, 3 the run failed, 130 interrupted (checkpoint saved)."
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

@@ -26,7 +26,8 @@ pub fn check(arguments: &CheckArgs, world: &dyn World, output: &Output) -> ExitC
 fn deny(diagnostics: &mut [Diagnostic], names: &[String]) {
     for diagnostic in diagnostics {
         let code = diagnostic.code;
-        let named = |name: &String| name == "warnings" || name == code.name() || name.eq_ignore_ascii_case(code.as_str());
+        let named =
+            |name: &String| name == "warnings" || name == code.name() || name.eq_ignore_ascii_case(code.as_str());
         if names.iter().any(named) {
             diagnostic.severity = Severity::Error;
         }

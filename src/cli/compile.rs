@@ -1,7 +1,7 @@
 //! From a path to a checked spec, for every command that compiles.
 
 use crate::check::{self, Spec};
-use crate::diag::{Code, Diagnostic, Severity};
+use crate::diag::{Code, Diagnostic, Result, Severity, reason};
 use crate::plan::{self, Plan};
 use crate::source::{FileId, Sources};
 use crate::syntax;
@@ -43,7 +43,7 @@ pub fn compile(path: &Path, world: &dyn World) -> Compiled {
     };
     let id = sources.add(path, text);
     if let Some(diagnostic) = unreadable {
-        return Compiled { sources, spec: Spec::default(), diagnostics: vec![diagnostic] };
+        return Compiled { sources, spec: Spec::default(), diagnostics: vec![*diagnostic] };
     }
     let (mut diagnostics, spec) = match sources.file(id) {
         Some(source) => {
@@ -61,13 +61,15 @@ pub fn compile(path: &Path, world: &dyn World) -> Compiled {
 }
 
 /// The text of a spec file.
-pub fn read(path: &Path, world: &dyn World) -> Result<String, Diagnostic> {
-    let unreadable = |message: String| Diagnostic::new(Code::UnreadableSpec, message).in_file(path, None);
+pub fn read(path: &Path, world: &dyn World) -> Result<String> {
+    let unreadable = |message: String, help: &str| {
+        Box::new(Diagnostic::new(Code::UnreadableSpec, message).in_file(path, None).help(help))
+    };
     let bytes = world.read(path).map_err(|error| {
-        let diagnostic = unreadable(format!("cannot read `{}`: {error}", path.display()));
-        diagnostic.help("name a .reft file: `reftc check spec.reft`")
+        let message = format!("cannot read `{}`: {}", path.display(), reason(&error));
+        unreadable(message, "name a .reft file: `reftc check spec.reft`")
     })?;
     String::from_utf8(bytes).map_err(|_| {
-        unreadable(format!("`{}` is not UTF-8 text", path.display())).help("save the file with the encoding UTF-8")
+        unreadable(format!("`{}` is not UTF-8 text", path.display()), "save the file with the encoding UTF-8")
     })
 }

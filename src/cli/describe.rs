@@ -30,7 +30,10 @@ pub fn describe(arguments: &DescribeArgs, output: &Output) -> ExitCode {
             let names: Vec<&str> = BLOCKS.iter().map(|block| block.name).chain(kinds).chain(types).collect();
             let near = suggest::near(name, names.iter().copied());
             let help = if near.is_empty() { names } else { near };
-            output.usage_error(&format!("the language has nothing called `{name}`"), &format!("try {}", suggest::list(&help)));
+            output.usage_error(
+                &format!("the language has nothing called `{name}`"),
+                &format!("try {}", suggest::list(&help)),
+            );
             ExitCode::from(2)
         }
     }
@@ -49,7 +52,13 @@ fn text(name: &str) -> Option<String> {
     }
     if let Some(kind) = Kind::find(name) {
         let entry = kind.entry();
-        return Some(format!("{}: {}\n{}\nfields: {}\n", entry.name, entry.formula, entry.doc, entry.fields.join(", ")));
+        return Some(format!(
+            "{}: {}\n{}\nfields: {}\n",
+            entry.name,
+            entry.formula,
+            entry.doc,
+            entry.fields.join(", ")
+        ));
     }
     if let Some(holds) = Type::find(name) {
         return Some(type_text(holds));
@@ -70,11 +79,19 @@ fn overview() -> String {
         .iter()
         .map(|kind| [kind.name().to_owned(), kind.entry().formula.to_owned(), kind.entry().doc.to_owned()])
         .collect();
-    format!("Blocks\n{}\nKinds of interventions\n{}\n`reftc describe NAME` tells more about a block, `block.field`, type or kind.\n", columns(&blocks), columns(&kinds))
+    format!(
+        "Blocks\n{}\nKinds of interventions\n{}\n`reftc describe NAME` tells more about a block, `block.field`, type or kind.\n",
+        columns(&blocks),
+        columns(&kinds)
+    )
 }
 
 fn field_row(field: &Field) -> [String; 3] {
-    [field.name.to_owned(), format!("{} {}", field.holds.name(), fallback(field)).trim().to_owned(), field.doc.to_owned()]
+    [
+        field.name.to_owned(),
+        format!("{} {}", field.holds.name(), fallback(field)).trim().to_owned(),
+        field.doc.to_owned(),
+    ]
 }
 
 fn fallback(field: &Field) -> String {
@@ -166,7 +183,13 @@ pub fn markdown() -> String {
                 Fallback::Text(text) => format!("`{text}`"),
                 Fallback::Later => "later version".to_owned(),
             };
-            let _ = writeln!(out, "| `{}` | {} | {default} | {} |", field.name, field.holds.name().replace('<', "&lt;"), field.doc);
+            let _ = writeln!(
+                out,
+                "| `{}` | {} | {default} | {} |",
+                field.name,
+                field.holds.name().replace('<', "&lt;"),
+                field.doc
+            );
         }
     }
     out.push_str("\n## Kinds of interventions\n\n| kind | formula | fields | |\n|---|---|---|---|\n");

@@ -42,7 +42,10 @@ pub fn doctor(arguments: &DoctorArgs, session: &Session, output: &Output) -> Exi
 
 fn findings(session: &Session) -> Vec<Finding> {
     let good = |what, text: String| Finding { what, good: true, text, help: None };
-    let mut findings = vec![good("reftc", format!("{} on {} {}", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH))];
+    let mut findings = vec![good(
+        "reftc",
+        format!("{} on {} {}", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH),
+    )];
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     findings.push(match device::choose("auto") {
         Ok(chosen) => good("device", format!("{}, {threads} threads", device::name(&chosen))),
@@ -51,7 +54,11 @@ fn findings(session: &Session) -> Vec<Finding> {
     let cache = &session.locator.cache;
     findings.push(match cache.folder() {
         Some(folder) if cache.is_writable() => good("cache", format!("{}, {}", folder.display(), space(folder))),
-        Some(folder) => problem("cache", &format!("{} cannot be written", folder.display()), Some("name another folder: `REFTC_CACHE=FOLDER`".into())),
+        Some(folder) => problem(
+            "cache",
+            &format!("{} cannot be written", folder.display()),
+            Some("name another folder: `REFTC_CACHE=FOLDER`".into()),
+        ),
         None => problem("cache", "no folder for it", Some("name one: `REFTC_CACHE=FOLDER`".into())),
     });
     let hub = &session.locator.hub;
@@ -59,14 +66,24 @@ fn findings(session: &Session) -> Vec<Finding> {
     let held = if models.is_empty() { "no models".to_owned() } else { models.join(", ") };
     findings.push(match hub.is_cache_writable() {
         true => good("models", format!("{}: {held}", hub.cache.display())),
-        false => problem("models", &format!("{} cannot be written", hub.cache.display()), Some("name another folder: `HF_HOME=FOLDER`".into())),
+        false => problem(
+            "models",
+            &format!("{} cannot be written", hub.cache.display()),
+            Some("name another folder: `HF_HOME=FOLDER`".into()),
+        ),
     });
     let token = if hub.token.is_some() { "with a token" } else { "without a token" };
     findings.push(match (hub.offline, out_of_reach(hub)) {
         (true, _) => good("hub", "offline, as asked".to_owned()),
         (false, None) => good("hub", format!("{} answers, {token}", hub.endpoint)),
         // Only `hf(…)` models that are not in the cache need it.
-        (false, Some(reason)) => good("hub", format!("{} does not answer ({reason}); `path`, `gguf` and `embedded` models work without it", hub.endpoint)),
+        (false, Some(reason)) => good(
+            "hub",
+            format!(
+                "{} does not answer ({reason}); `path`, `gguf` and `embedded` models work without it",
+                hub.endpoint
+            ),
+        ),
     });
     let embedded: Vec<&str> = embedded::MODELS.iter().map(|model| model.name).collect();
     findings.push(good("embedded", embedded.join(", ")));

@@ -3,7 +3,7 @@
 use super::args::FmtArgs;
 use super::compile;
 use super::output::Output;
-use crate::diag::Diagnostic;
+use crate::diag::{Code, Diagnostic, Result};
 use crate::source::Sources;
 use crate::store::atomic;
 use crate::syntax;
@@ -63,10 +63,10 @@ fn format_one(path: &Path, check: bool, world: &dyn World, output: &Output) -> b
     }
 }
 
-fn read_stdin() -> Result<String, Diagnostic> {
+fn read_stdin() -> Result<String> {
     let mut text = String::new();
     match std::io::stdin().read_to_string(&mut text) {
         Ok(_) => Ok(text),
-        Err(error) => Err(Diagnostic::new(crate::diag::Code::UnreadableSpec, format!("cannot read stdin: {error}"))),
+        Err(error) => Err(Box::new(Diagnostic::new(Code::UnreadableSpec, format!("cannot read stdin: {error}")))),
     }
 }

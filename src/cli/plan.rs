@@ -19,7 +19,8 @@ pub fn plan(arguments: &PlanArgs, world: &dyn World, output: &Output) -> ExitCod
     if arguments.json {
         output.data(&format!("{}\n", digest::json(&plan)));
     } else {
-        let texts: Vec<String> = plan.experiments.iter().map(|experiment| report::plan::text(experiment, output.style())).collect();
+        let texts: Vec<String> =
+            plan.experiments.iter().map(|experiment| report::plan::text(experiment, output.style())).collect();
         output.data(&texts.join("\n"));
     }
     ExitCode::SUCCESS

@@ -57,7 +57,11 @@ impl<'a> Progress<'a> {
                 let who = who(*subject);
                 if self.output.lively {
                     self.end();
-                    self.begin(*rows, 0, &format!("  {{bar:24}} {{pos}}/{{len}} rows  eval {eval}, {who}  ETA {{eta}}"));
+                    self.begin(
+                        *rows,
+                        0,
+                        &format!("  {{bar:24}} {{pos}}/{{len}} rows  eval {eval}, {who}  ETA {{eta}}"),
+                    );
                 }
             }
             Event::EvalRow { eval, subject, .. } => {
@@ -77,7 +81,11 @@ impl<'a> Progress<'a> {
                 let time = units::duration(Duration::from_secs_f64(score.seconds));
                 let value = table::number(score.metric, score.value);
                 let metric = table::name(score.metric);
-                self.output.note(&format!("eval {eval}, {}: {metric} {value} on {} rows in {time}", who(*subject), score.rows));
+                self.output.note(&format!(
+                    "eval {eval}, {}: {metric} {value} on {} rows in {time}",
+                    who(*subject),
+                    score.rows
+                ));
             }
         }
     }
@@ -98,7 +106,8 @@ impl<'a> Progress<'a> {
                     let left = (done.steps - done.step) as f64 * self.seconds / done.step.max(1) as f64;
                     let left = units::duration(Duration::from_secs_f64(left));
                     let (step, steps, loss) = (done.step, done.steps, done.loss);
-                    self.output.note(&format!("  step {step}/{steps}  loss {loss:.4}  {speed:.0} tokens/s  ETA {left}"));
+                    self.output
+                        .note(&format!("  step {step}/{steps}  loss {loss:.4}  {speed:.0} tokens/s  ETA {left}"));
                 }
             }
         }
@@ -110,7 +119,8 @@ impl<'a> Progress<'a> {
             return;
         }
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = ProgressBar::new(length as u64).with_style(style.progress_chars("━╸ ")).with_position(position as u64);
+        let bar =
+            ProgressBar::new(length as u64).with_style(style.progress_chars("━╸ ")).with_position(position as u64);
         bar.enable_steady_tick(Duration::from_millis(250));
         self.bar = Some(bar);
     }
@@ -152,7 +162,8 @@ impl<'a> Download<'a> {
             }
             self.output.note(&format!("fetching {} ({})", progress.file, units::bytes(progress.total)));
             if self.output.lively {
-                let style = ProgressStyle::with_template("  {bar:24} {bytes}/{total_bytes}  {bytes_per_sec}  ETA {eta}");
+                let style =
+                    ProgressStyle::with_template("  {bar:24} {bytes}/{total_bytes}  {bytes_per_sec}  ETA {eta}");
                 let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ");
                 self.bar = Some(ProgressBar::new(progress.total).with_style(style));
             }

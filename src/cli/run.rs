@@ -24,7 +24,11 @@ pub fn run(arguments: &RunArgs, session: &Session, output: &Output) -> ExitCode 
         Ok(models) => models,
         Err(code) => return code,
     };
-    if arguments.watch { watch(arguments, session, &mut models, output) } else { once(arguments, session, &mut models, None, output) }
+    if arguments.watch {
+        watch(arguments, session, &mut models, output)
+    } else {
+        once(arguments, session, &mut models, None, output)
+    }
 }
 
 /// Runs whenever the spec, or a file that it reads, is saved; only Ctrl-C ends it.
@@ -84,7 +88,12 @@ fn once(
     }
     let mut outcomes = Vec::new();
     for experiment in &plan.experiments {
-        output.note(&format!("{}  ({} parameters, {} of the model)", experiment.name, units::count(experiment.parameters.interventions), units::small_percent(experiment.parameters.share)));
+        output.note(&format!(
+            "{}  ({} parameters, {} of the model)",
+            experiment.name,
+            units::count(experiment.parameters.interventions),
+            units::small_percent(experiment.parameters.share)
+        ));
         let mut progress = Progress::new(output);
         let outcome = experiment::run(Run {
             experiment,
@@ -143,7 +152,9 @@ fn at_its_line(diagnostic: Diagnostic, compiled: &Compiled, name: &str) -> Diagn
         return diagnostic;
     };
     match diagnostic.code {
-        Code::LossNotFinite | Code::EngineFailed => diagnostic.primary(experiment.train.span, "trained as this block says"),
+        Code::LossNotFinite | Code::EngineFailed => {
+            diagnostic.primary(experiment.train.span, "trained as this block says")
+        }
         Code::RunUnwritable | Code::RunLocked | Code::DeviceUnavailable => diagnostic,
         _ => diagnostic.primary(experiment.span, "in this experiment"),
     }

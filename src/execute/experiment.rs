@@ -233,13 +233,13 @@ impl Stages<'_> {
         };
         let interrupt = self.interrupt;
         let mut between = |trainer: &Trainer<'_>, epoch_ended: bool, emit: &mut dyn FnMut(Event)| {
-            if trainer.step() % CHECKPOINT_STEPS == 0 && trainer.step() < trainer.steps() {
+            if trainer.step().is_multiple_of(CHECKPOINT_STEPS) && trainer.step() < trainer.steps() {
                 trainer.save_checkpoint(&checkpoint)?;
             }
             for (eval, rows) in &along {
                 let due = match eval.when {
                     When::Epoch => epoch_ended,
-                    When::Steps(count) => trainer.step() % count == 0,
+                    When::Steps(count) => trainer.step().is_multiple_of(count),
                     When::End => false,
                 };
                 // The last measurement is the stage of its own that follows the training.
@@ -312,7 +312,10 @@ impl Stages<'_> {
 }
 
 /// The evaluations that run during the training, with their rows.
-fn evals_along_the_way<'a>(experiment: &'a Experiment, model: &LoadedModel) -> Result<Vec<(&'a Eval, Vec<EncodedRow>)>> {
+fn evals_along_the_way<'a>(
+    experiment: &'a Experiment,
+    model: &LoadedModel,
+) -> Result<Vec<(&'a Eval, Vec<EncodedRow>)>> {
     let along = experiment.evals.iter().filter(|eval| eval.when != When::End);
     along.map(|eval| Ok((eval, eval_rows(eval, model)?))).collect()
 }
@@ -390,9 +393,9 @@ fn encode(split: &Split, model: &LoadedModel, with_target: bool) -> Result<Vec<E
     let encode = if with_target { encode_split } else { encode_prompts };
     let encoded = encode(&rows, split, &model.tokenizer, model.chat_template.as_ref())?;
     if encoded.rows.is_empty() {
-        let message = format!("no row of `{}` keeps a target token within `max_length = {}`", path.display(), split.max_length);
+        let message =
+            format!("no row of `{}` keeps a target token within `max_length = {}`", path.display(), split.max_length);
         return Err(Box::new(Diagnostic::new(Code::NoRowsLeft, message).in_file(path, None)));
     }
     Ok(encoded.rows)
 }
-

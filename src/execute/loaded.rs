@@ -8,7 +8,7 @@ use crate::model::decoder::Decoder;
 use crate::model::hub::{Progress, Wanted};
 use crate::model::located::Locator;
 use crate::plan::Model;
-use crate::world::ModelFacts;
+use crate::world::KnownModel;
 use candle_core::Device;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -59,11 +59,8 @@ impl Models {
         }
         let found = self.locator.locate(&model.source, Wanted::Everything, &mut |_| {})?;
         let decoder = Decoder::load(found.files(), &model.config, model.precision, &self.device)?;
-        let loaded = Rc::new(LoadedModel {
-            decoder,
-            tokenizer: found.tokenizer()?,
-            chat_template: found.chat_template()?,
-        });
+        let loaded =
+            Rc::new(LoadedModel { decoder, tokenizer: found.tokenizer()?, chat_template: found.chat_template()? });
         self.loaded.push((model.source.clone(), model.precision, loaded.clone()));
         Ok(loaded)
     }

@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     fn factors(shape: ScheduleShape, warmup: usize, steps: usize) -> Vec<f64> {
-        let schedule = Schedule { shape, warmup };
+        let schedule = Schedule { shape, warmup_share: 0.0, warmup };
         (0..steps).map(|step| (schedule.factor(step, steps) * 1e4).round() / 1e4).collect()
     }
 

@@ -18,6 +18,18 @@ pub enum ModelFiles {
     Embedded(&'static Embedded),
 }
 
+/// What is known of a model without its weights.
+pub struct ModelFacts {
+    pub config: ModelConfig,
+    pub tokenizer: Tokenizer,
+    /// Jinja, as `apply_chat_template` of transformers reads it.
+    pub chat_template: Option<String>,
+    /// The text of the token that begins a text, where the model has one.
+    pub bos_text: Option<String>,
+    /// The text of the token that ends a text.
+    pub eos_text: Option<String>,
+}
+
 /// What the tokenizer's companions say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Texts {
@@ -193,6 +205,28 @@ impl ModelFiles {
             }
         }
     }
+}
+
+/// Reads all that is known of a model without touching its weights.
+///
+/// Errors: those of the parts, and a tokenizer with ids that the model has no embedding for (E0304).
+pub fn facts(files: &ModelFiles) -> diag::Result<ModelFacts> {
+    let (config, tokenizer, texts) = match files {
+        ModelFiles::Gguf(path) => {
+            let gguf = Gguf::open(path)?;
+            (gguf.config()?, gguf.tokenizer()?, gguf.texts())
+        }
+        _ => (files.config()?, files.tokenizer()?, files.texts()?),
+    };
+    tokenizer::check_fits(&tokenizer, &config)?;
+    let text = |named: Option<String>, id: Option<u32>| named.or_else(|| tokenizer.id_to_token(id?));
+    Ok(ModelFacts {
+        chat_template: texts.chat_template,
+        bos_text: text(texts.bos_text, config.bos_token),
+        eos_text: text(texts.eos_text, config.eos_tokens.first().copied()),
+        config,
+        tokenizer,
+    })
 }
 
 const FOLDER_HELP: &str = "give a folder that holds config.json, tokenizer.json and model.safetensors";

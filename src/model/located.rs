@@ -1,16 +1,15 @@
 //! A model that was found: its facts for the checker, its files for the engine.
 
 use super::config::{ModelConfig, ModelSource};
-use super::files::{Content, ModelFiles, Part, Texts};
+use super::files::{Content, ModelFacts, ModelFiles, Part, facts};
 use super::gguf::Gguf;
 use super::hub::{Hub, HubSettings, Progress, Wanted};
-use super::tokenizer;
 use crate::data::chat::ChatTemplate;
 use crate::data::tokenizer::Tokenizer;
 use crate::diag::{Code, Diagnostic, Result};
 use crate::digest;
 use crate::store::cache::Cache;
-use crate::world::{ModelDigests, ModelFacts};
+use crate::world::{KnownModel, ModelDigests};
 use std::sync::Arc;
 
 /// Where models are looked for.
@@ -34,7 +33,12 @@ impl Locator {
     ///
     /// # Errors
     /// No such folder, file, model or revision (E0301), no network (E0307), a failed download (E0308).
-    pub fn locate(&self, source: &ModelSource, wanted: Wanted, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Located> {
+    pub fn locate(
+        &self,
+        source: &ModelSource,
+        wanted: Wanted,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Located> {
         let (files, commit) = match source {
             ModelSource::Hub { repo, revision } => {
                 let snapshot = Hub::new(&self.hub, repo, revision)?.fetch(wanted, progress)?;
@@ -70,20 +74,9 @@ impl Located {
             parts.iter().map(|part| Ok((part.name.as_str(), self.digest(part)?))).collect();
         Ok(digest::of(digest::json(&digests?)))
     }
-
-    /// The texts of special tokens: as the files name them, else as the vocabulary spells the config's ids.
-    fn special_texts(&self, config: &ModelConfig, inner: &tokenizers::Tokenizer) -> Result<Texts> {
-        let texts = self.files.texts()?;
-        let text = |named: Option<String>, id: Option<u32>| named.or_else(|| inner.id_to_token(id?));
-        Ok(Texts {
-            chat_template: texts.chat_template,
-            bos_text: text(texts.bos_text, config.bos_token),
-            eos_text: text(texts.eos_text, config.eos_tokens.first().copied()),
-        })
-    }
 }
 
-impl ModelFacts for Located {
+impl KnownModel for Located {
     fn config(&self) -> Result<ModelConfig> {
         let ModelFiles::Gguf(path) = &self.files else { return self.files.config() };
         // The header of a GGUF file holds the vocabulary too; reading it takes longer than everything else of a check.
@@ -99,19 +92,16 @@ impl ModelFacts for Located {
     }
 
     fn tokenizer(&self) -> Result<Arc<Tokenizer>> {
-        let config = self.config()?;
-        let inner = self.files.tokenizer()?;
-        tokenizer::check_fits(&inner, &config)?;
-        let texts = self.special_texts(&config, &inner)?;
-        let id = |text: Option<String>, named: Option<u32>| text.and_then(|text| inner.token_to_id(&text)).or(named);
-        let (bos, eos) = (id(texts.bos_text, config.bos_token), id(texts.eos_text, config.eos_tokens.first().copied()));
-        Tokenizer::new(inner, bos, eos).map(Arc::new)
+        let ModelFacts { config, tokenizer, bos_text, eos_text, .. } = facts(&self.files)?;
+        let id =
+            |text: Option<String>, named: Option<u32>| text.and_then(|text| tokenizer.token_to_id(&text)).or(named);
+        let (bos, eos) = (id(bos_text, config.bos_token), id(eos_text, config.eos_tokens.first().copied()));
+        Tokenizer::new(tokenizer, bos, eos).map(Arc::new)
     }
 
     fn chat_template(&self) -> Result<Option<ChatTemplate>> {
-        let texts = self.special_texts(&self.config()?, &self.files.tokenizer()?)?;
-        let compile = |source: String| ChatTemplate::new(&source, texts.bos_text.as_deref(), texts.eos_text.as_deref());
-        texts.chat_template.map(compile).transpose()
+        let ModelFacts { chat_template, bos_text, eos_text, .. } = facts(&self.files)?;
+        chat_template.map(|source| ChatTemplate::new(&source, bos_text.as_deref(), eos_text.as_deref())).transpose()
     }
 
     fn digests(&self) -> Result<ModelDigests> {

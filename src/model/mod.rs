@@ -23,5 +23,5 @@ pub mod weights;
 
 pub use cache::Cache;
 pub use decoder::{BlockHook, Decoder, NoEdits};
-pub use files::ModelFiles;
+pub use files::{ModelFacts, ModelFiles, facts};
 pub use packed::PackedRows;

@@ -15,14 +15,16 @@ pub const fn bytes_of(precision: Precision) -> u64 {
 /// Floating-point operations of one block for one token that attends to `context` tokens; a multiply-add is two.
 pub fn block_flops(config: &ModelConfig, context: f64) -> f64 {
     let (hidden, inner) = (config.hidden_size as f64, config.intermediate_size as f64);
-    let (query, key_value) = ((config.heads * config.head_dim) as f64, (config.key_value_heads * config.head_dim) as f64);
+    let (query, key_value) =
+        ((config.heads * config.head_dim) as f64, (config.key_value_heads * config.head_dim) as f64);
     let weights = 2.0 * hidden * query + 2.0 * hidden * key_value + 3.0 * hidden * inner;
     2.0 * weights + 4.0 * context * query
 }
 
 /// Numbers that one block keeps for the backward pass of one token.
 fn saved_per_token(config: &ModelConfig, context: f64) -> f64 {
-    let (query, key_value) = ((config.heads * config.head_dim) as f64, (config.key_value_heads * config.head_dim) as f64);
+    let (query, key_value) =
+        ((config.heads * config.head_dim) as f64, (config.key_value_heads * config.head_dim) as f64);
     let attention = 2.0 * query + 2.0 * key_value + config.heads as f64 * context;
     4.0 * config.hidden_size as f64 + attention + 3.0 * config.intermediate_size as f64
 }

@@ -19,21 +19,51 @@ pub fn text(experiment: &Experiment, style: Style) -> String {
         let _ = writeln!(out, "  {name:14}{text}");
     };
     line("model", model(experiment));
-    line("", format!("{} layers × {} hidden, {} weights, {}", config.layers, config.hidden_size, units::count(experiment.parameters.model), precision(experiment.model.precision)));
+    line(
+        "",
+        format!(
+            "{} layers × {} hidden, {} weights, {}",
+            config.layers,
+            config.hidden_size,
+            units::count(experiment.parameters.model),
+            precision(experiment.model.precision)
+        ),
+    );
     for block in &experiment.interventions {
         line("intervention", intervention(block));
     }
-    line("parameters", format!("{}, {} of the model", units::count(experiment.parameters.interventions), units::small_percent(experiment.parameters.share)));
+    line(
+        "parameters",
+        format!(
+            "{}, {} of the model",
+            units::count(experiment.parameters.interventions),
+            units::small_percent(experiment.parameters.share)
+        ),
+    );
     let train = &experiment.train;
     line("training", format!("{} rows of {}", units::count(train.rows as u64), source(&train.split.source)));
     line("", steps(train));
     line("", rate(train));
     let cost = &experiment.cost;
-    line("tokens", format!("{:.1} a row ({:.1} of the prompt), {} in the longest", cost.mean_tokens, cost.mean_prompt, cost.longest_tokens));
+    line(
+        "tokens",
+        format!(
+            "{:.1} a row ({:.1} of the prompt), {} in the longest",
+            cost.mean_tokens, cost.mean_prompt, cost.longest_tokens
+        ),
+    );
     for eval in &experiment.evals {
         line("eval", eval_text(eval));
     }
-    line("estimates", format!("{} for training, {} of weights, {} more in a training step", units::flops(cost.train_flops), units::bytes(cost.weight_bytes), units::bytes(cost.training_bytes)));
+    line(
+        "estimates",
+        format!(
+            "{} for training, {} of weights, {} more in a training step",
+            units::flops(cost.train_flops),
+            units::bytes(cost.weight_bytes),
+            units::bytes(cost.training_bytes)
+        ),
+    );
     let hashes = &experiment.hashes;
     let provisional = if hashes.provisional { " (provisional: the weights are not at hand)" } else { "" };
     line("hashes", format!("training {}{provisional}, tokens {}", short(&hashes.training), short(&hashes.tokens)));
@@ -67,7 +97,11 @@ fn intervention(block: &Intervention) -> String {
     let tied = if block.tied { ", tied" } else { "" };
     let dropout = if block.dropout > 0.0 { format!(", dropout {}", block.dropout) } else { String::new() };
     let (name, kind, rank) = (&block.name, block.kind.name(), block.rank);
-    format!("{name}: {kind} of rank {rank} at {} of layers {}{tied}{dropout}", segments.join("+"), layers(&block.layers))
+    format!(
+        "{name}: {kind} of rank {rank} at {} of layers {}{tied}{dropout}",
+        segments.join("+"),
+        layers(&block.layers)
+    )
 }
 
 /// `0–29`, `15, 20, 25`
@@ -94,7 +128,12 @@ fn source(source: &Source) -> String {
 fn steps(train: &Train) -> String {
     let accumulate = if train.accumulate > 1 { format!(" × {} accumulated", train.accumulate) } else { String::new() };
     let plural = if train.epochs == 1 { "epoch" } else { "epochs" };
-    format!("{} {plural}, batches of {}{accumulate}, {} steps", train.epochs, train.batch, units::count(train.steps as u64))
+    format!(
+        "{} {plural}, batches of {}{accumulate}, {} steps",
+        train.epochs,
+        train.batch,
+        units::count(train.steps as u64)
+    )
 }
 
 fn rate(train: &Train) -> String {
@@ -104,7 +143,10 @@ fn rate(train: &Train) -> String {
         ScheduleShape::Constant => "constant",
     };
     let clip = train.clip.map_or_else(|| "no clipping".to_owned(), |norm| format!("clipped at norm {norm}"));
-    format!("rate {:e}, {shape} after {} steps of warm-up, weight decay {}, {clip}", train.learning_rate, train.schedule.warmup, train.optimizer.weight_decay)
+    format!(
+        "rate {:e}, {shape} after {} steps of warm-up, weight decay {}, {clip}",
+        train.learning_rate, train.schedule.warmup, train.optimizer.weight_decay
+    )
 }
 
 fn eval_text(eval: &Eval) -> String {

@@ -99,8 +99,7 @@ fn what_is_missing_is_named() {
     assert_eq!(code_of(files.weights()), Code::ModelNotFound);
     std::fs::write(folder.path().join("pytorch_model.bin"), "x").unwrap();
     assert!(files.weights().err().unwrap().help[0].contains("convert"));
-    let unknown = ModelSource::Embedded("no-such-model".to_string());
-    assert_eq!(code_of(ModelFiles::locate(&unknown, &|_, _| Ok(PathBuf::new()))), Code::ModelNotFound);
+    assert_eq!(code_of(ModelFiles::embedded("no-such-model")), Code::ModelNotFound);
 }
 
 /// A damaged weight file is an error at every length that it could have been cut to, never a panic.

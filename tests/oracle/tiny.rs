@@ -129,4 +129,4 @@ pub fn plan(epochs: usize, batch: usize, accumulate: usize, learning_rate: f64, 
     }
 }
 
-pub const CONSTANT: Schedule = Schedule { shape: ScheduleShape::Constant, warmup: 0 };
+pub const CONSTANT: Schedule = Schedule { shape: ScheduleShape::Constant, warmup_share: 0.0, warmup: 0 };
