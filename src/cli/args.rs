@@ -13,8 +13,8 @@ const GLOBAL: &str = "Options of every command";
 Begin with `reftc run examples/quickstart/quickstart.reft`; it needs no network.
 
 Exit codes: 0 good, 1 findings in a spec, 2 wrong usage, 3 the run failed, 130 interrupted.
-Variables: REFTC_CACHE, NO_COLOR; HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE, as the tools of Hugging Face
-read them.")]
+Variables: REFTC_CACHE, NO_COLOR; and HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE as
+the tools of Hugging Face read them.")]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

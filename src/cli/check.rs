@@ -11,8 +11,11 @@ use std::process::ExitCode;
 pub fn check(arguments: &CheckArgs, world: &dyn World, output: &Output) -> ExitCode {
     if let Some(name) = arguments.deny.iter().find(|name| !is_warning(name)) {
         let warnings = Code::ALL.iter().filter(|code| code.severity() == Severity::Warning);
-        let names = warnings.flat_map(|code| [code.as_str(), code.name()]).chain([ALL]);
-        let help = suggest::did_you_mean(name, names).unwrap_or_default();
+        let near = suggest::near(name, warnings.flat_map(|code| [code.as_str(), code.name()]).chain([ALL]));
+        let help = match near.as_slice() {
+            [] => "`reftc explain` lists all codes; those of warnings begin with W".to_owned(),
+            found => format!("did you mean {}?", suggest::list(found)),
+        };
         output.usage_error(&format!("there is no warning `{name}`"), &help);
         return ExitCode::from(2);
     }

@@ -97,8 +97,7 @@ pub fn reopen(folder: &Path, models: &Models) -> Result<(Experiment, Interventio
     if !saved.is_dir() {
         return Err(not_a_run(format!("the training of `{}` is not finished", folder.display())));
     }
-    let hidden = experiment.model.config.hidden_size;
-    let interventions = save::load_as(&saved, &experiment.interventions, hidden, models.device())?;
+    let interventions = save::load(&saved, models.device())?;
     Ok((experiment, interventions))
 }
 
@@ -228,10 +227,10 @@ impl<'a> Stages<'a> {
         Ok(model)
     }
 
-    /// The interventions of a finished training.
-    fn trained(&mut self) -> Result<Interventions> {
-        let hidden = self.experiment.model.config.hidden_size;
-        save::load_as(&self.folder.intervention(), &self.experiment.interventions, hidden, self.models.device())
+    /// The interventions of a finished training. They are those of the plan, for the hash is the same, but may have
+    /// been saved under other names.
+    fn trained(&self) -> Result<Interventions> {
+        save::load(&self.folder.intervention(), self.models.device())
     }
 
     /// Trains, from a checkpoint if there is one; `None` where it was interrupted, which saves one.

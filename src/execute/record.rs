@@ -116,7 +116,7 @@ pub fn line(event: &Event) -> Option<String> {
         }
         Event::TrainingStarted { step, steps, .. } => format!("training goes on after step {step} of {steps}"),
         Event::TrainingDone { steps, seconds } => {
-            format!("training finished: {steps} steps, the last ones in {seconds:.1} s")
+            format!("training finished: {steps} steps, the last ones in {seconds:.2} s")
         }
         Event::EvalDone { eval, subject, score } => {
             let who = match subject {
@@ -124,7 +124,7 @@ pub fn line(event: &Event) -> Option<String> {
                 Subject::Tuned => "tuned",
             };
             let (value, rows, seconds) = (score.value, score.rows, score.seconds);
-            format!("eval {eval}, {who}: {value:.4} on {rows} rows in {seconds:.1} s")
+            format!("eval {eval}, {who}: {value:.4} on {rows} rows in {seconds:.2} s")
         }
         _ => return None,
     })
