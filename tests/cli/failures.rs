@@ -70,7 +70,7 @@ fn truncated_safetensors() {
     for bytes in [0, 4, 100, 1_000_000] {
         let place = with_folder();
         cut(&place.path("model/model.safetensors"), bytes);
-        found_by_run(&place, "E0302", &["model/model.safetensors", "spec.reft:14:12", "cut short or damaged"]);
+        found_by_run(&place, "E0302", &["model.safetensors", "spec.reft:13:12", "cut short or damaged"]);
         copy(&tiny(), &place.path("model"));
         place.run(&[]);
     }
@@ -186,7 +186,7 @@ fn a_loss_that_is_not_a_number() {
     let place = Place::new();
     place.change(&[("lr     = 1e-3", "lr     = 1e30")]);
     let words =
-        ["the loss is NaN at step 2 of 8", "spec.reft:23:3", "learning rate ", "rows ", "help: set a lower rate"];
+        ["the loss is NaN at step 2 of 8", "spec.reft:24:3", "learning rate ", "rows ", "help: set a lower rate"];
     found_by_run(&place, "E0503", &words);
     place.reftc(&["eval", "small"]).expect(3).says(&["E0504", "is not finished"]);
     place.change(&[]);

@@ -96,7 +96,7 @@ fn weights_that_cannot_be_fetched_fail_the_run() {
     server.corrupt("model.safetensors");
     online(&place, &server, &["check", "spec.reft"]).expect(0);
     let failed = online(&place, &server, &RUN).expect(3);
-    failed.says(&["E0308", "is damaged, and was deleted", "spec.reft:14:12", "in this experiment"]);
+    failed.says(&["E0308", "is damaged, and was deleted", "spec.reft:13:12", "in this experiment"]);
     assert!(place.files("runs").is_empty(), "nothing was begun");
     server.heal();
     online(&place, &server, &RUN).expect(0);

@@ -120,7 +120,7 @@ fn names_comments_layout_and_order_change_no_hash() {
         &[("let hidden_rank = 2", "// A comment.\nlet hidden_rank = 2 // another")][..],
         &[("\n  model = tiny\n  data  = reviews\n", "\n\n  model   =   tiny, data = reviews\n")],
         &[("hidden_rank", "r")],
-        &[("rank      = hidden_rank", "rank      = 1 + 1"), ("let hidden_rank = 2\n", "")],
+        &[("rank      = hidden_rank", "rank      = 2"), ("let hidden_rank = 2\n", "")],
         &[("tiny", "other"), ("embedded(\"other\")", "embedded(\"tiny\")")],
         &[("reviews", "texts")],
         &[("intervene edit", "intervene change")],

@@ -35,17 +35,17 @@ fn findings_come_in_four_forms() {
     let check = |format: &str| place.reftc(&["check", "spec.reft", "--message-format", format]).expect(1);
 
     let human =
-        check("human").says(&["E0201", "╭─[spec.reft:25:5]", "help: ", "1 error; `reftc explain E0201` tells more"]);
+        check("human").says(&["E0201", "╭─[spec.reft:26:5]", "help: ", "1 error; `reftc explain E0201` tells more"]);
     assert_eq!(human.stdout, "");
     let short = check("short");
-    assert!(short.stderr.starts_with("spec.reft:25:5: error[E0201]: "), "{}", short.stderr);
+    assert!(short.stderr.starts_with("spec.reft:26:5: error[E0201]: "), "{}", short.stderr);
     assert_eq!(short.stdout, "");
     let json = check("json");
     assert_eq!(json.stderr, "");
     let line: Value = serde_json::from_str(json.stdout.trim_end()).unwrap();
-    assert_eq!((&line["code"], &line["span"]["line"]), (&Value::from("E0201"), &Value::from(25)));
+    assert_eq!((&line["code"], &line["span"]["line"]), (&Value::from("E0201"), &Value::from(26)));
     let github = check("github");
-    assert!(github.stdout.starts_with("::error file=spec.reft,line=25,"), "{}", github.stdout);
+    assert!(github.stdout.starts_with("::error file=spec.reft,line=26,"), "{}", github.stdout);
     assert_eq!(github.stderr, "");
 
     for arguments in [RUN.as_slice(), &["plan", "spec.reft"]] {
@@ -61,7 +61,7 @@ fn a_failed_run_is_told_in_the_form_that_was_asked_for() {
     place.change(&[("1e-3", "1e30")]);
     let failed = place.reftc(&[&RUN[..], &["--message-format", "json"]].concat()).expect(3);
     let line: Value = serde_json::from_str(failed.stdout.trim_end()).unwrap();
-    assert_eq!((&line["code"], &line["span"]["line"]), (&Value::from("E0503"), &Value::from(23)));
+    assert_eq!((&line["code"], &line["span"]["line"]), (&Value::from("E0503"), &Value::from(24)));
 }
 
 #[test]

@@ -192,11 +192,12 @@ impl Done {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.stdout, self.stderr))
     }
 
-    /// Itself, if stderr has these words.
+    /// Itself, if stderr has these words, wherever a message was broken into lines.
     #[track_caller]
     pub fn says(self, words: &[&str]) -> Self {
+        let unbroken = self.stderr.replace("\n  │ ", " ");
         for word in words {
-            assert!(self.stderr.contains(word), "`{word}` is missing in\n{}", self.stderr);
+            assert!(unbroken.contains(word), "`{word}` is missing in\n{}", self.stderr);
         }
         self
     }
