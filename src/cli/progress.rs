@@ -29,6 +29,7 @@ pub struct Progress<'a> {
     /// Rows of the evaluation.
     rows_done: usize,
     rows: usize,
+    begun_at: Instant,
     last_line: Instant,
     /// What an interrupt breaks off.
     under_way: String,
@@ -47,6 +48,7 @@ impl<'a> Progress<'a> {
             seconds: 0.0,
             rows_done: 0,
             rows: 0,
+            begun_at: Instant::now(),
             last_line: Instant::now(),
             under_way: String::new(),
         }
@@ -61,7 +63,7 @@ impl<'a> Progress<'a> {
                 let (rows, epochs) = (counted(*rows, "row"), counted(*epochs, "epoch"));
                 self.output.note(&format!("training on {rows}, {epochs}, {}{resumed}", counted(*steps, "step")));
                 self.under_way = format!("after step {step} of {steps}");
-                self.begin_steps(*step, *steps);
+                self.begin(*step, *steps, "steps", String::new());
             }
             Event::StepDone(done) => self.step(done),
             Event::EpochDone(_) => {}
@@ -74,19 +76,18 @@ impl<'a> Progress<'a> {
             Event::EvalStarted { eval, subject, rows } => {
                 self.end();
                 (self.rows_done, self.rows) = (0, *rows);
-                let what = format!("eval {eval}, {}", who(*subject));
-                self.begin(0, *rows, &format!("  {{bar:24}} {{pos}}/{{len}} rows  {what}  ETA {{eta}}"));
+                self.begin(0, *rows, "rows", format!("eval {eval}, {}", who(*subject)));
                 self.under_way = format!("in eval {eval}");
             }
             Event::EvalRow { eval, subject, .. } => {
                 self.rows_done += 1;
-                match &self.bar {
-                    Some(bar) => bar.inc(1),
-                    None if self.last_line.elapsed() >= LINE_PAUSE => {
-                        let (done, rows) = (self.rows_done, self.rows);
-                        self.line(&format!("eval {eval}, {}: {done} of {rows} rows", who(*subject)));
-                    }
-                    None => {}
+                let (done, rows, seconds) = (self.rows_done, self.rows, self.begun_at.elapsed().as_secs_f64());
+                let left = left(done, rows, seconds);
+                if let Some(bar) = &self.bar {
+                    bar.set_position(done as u64);
+                    bar.set_message(format!("eval {eval}, {}{left}", who(*subject)));
+                } else if self.last_line.elapsed() >= LINE_PAUSE {
+                    self.line(&format!("eval {eval}, {}: {done} of {rows} rows{left}", who(*subject)));
                 }
             }
             Event::EvalDone { eval, subject, score } => {
@@ -110,28 +111,22 @@ impl<'a> Progress<'a> {
         self.under_way = format!("after step {} of {}", done.step, done.steps);
         if self.output.bars && self.bar.is_none() {
             // An evaluation along the way has taken its place.
-            self.begin_steps(done.step, done.steps);
+            self.begin(done.step, done.steps, "steps", String::new());
         }
+        let (taken, all) = (done.step - self.begun, done.steps - self.begun);
+        let numbers = format!("loss {:.4}  {}{}", done.loss, self.speed(), left(taken, all, self.seconds));
         if let Some(bar) = &self.bar {
             bar.set_position(done.step as u64);
-            bar.set_message(format!("loss {:.4}  {}", done.loss, self.speed()));
+            bar.set_message(numbers);
             return;
         }
-        let edge = done.step == self.begun + 1 || done.step == done.steps;
         let ends_epoch = done.step.is_multiple_of(self.per_epoch);
         let pause = if ends_epoch { EPOCH_PAUSE } else { LINE_PAUSE };
-        if edge || self.last_line.elapsed() >= pause {
+        if taken == 1 || taken == all || self.last_line.elapsed() >= pause {
             let width = done.steps.to_string().len();
-            let mut line =
-                format!("step {:>width$}/{}  loss {:.4}  {}", done.step, done.steps, done.loss, self.speed());
-            if done.step < done.steps {
-                let left = (done.steps - done.step) as f64 * self.seconds / (done.step - self.begun).max(1) as f64;
-                line.push_str(&format!("  ETA {}", units::duration(Duration::from_secs_f64(left))));
-            }
-            if ends_epoch {
-                line.push_str(&format!("  epoch {} of {} done", done.epoch, self.epochs));
-            }
-            self.line(&line);
+            let epoch =
+                if ends_epoch { format!("  epoch {} of {} done", done.epoch, self.epochs) } else { String::new() };
+            self.line(&format!("step {:>width$}/{}  {numbers}{epoch}", done.step, done.steps));
         }
     }
 
@@ -145,15 +140,12 @@ impl<'a> Progress<'a> {
         self.output.note(&format!("  {text}"));
     }
 
-    fn begin_steps(&mut self, step: usize, steps: usize) {
-        self.begin(step, steps, "  {bar:24} {pos}/{len} steps  {msg}  ETA {eta}");
-    }
-
-    fn begin(&mut self, position: usize, length: usize, template: &str) {
-        self.last_line = Instant::now();
+    fn begin(&mut self, position: usize, length: usize, unit: &str, message: String) {
+        (self.begun_at, self.last_line) = (Instant::now(), Instant::now());
         if self.output.bars {
-            let bar = ProgressBar::new(length as u64).with_style(style(template)).with_position(position as u64);
-            bar.reset_eta();
+            let style = style(&format!("  {{bar:24}} {{pos}}/{{len}} {unit}  {{msg}}"));
+            let bar = ProgressBar::new(length as u64).with_style(style).with_position(position as u64);
+            bar.set_message(message);
             bar.enable_steady_tick(Duration::from_millis(250));
             self.bar = Some(bar);
         }
@@ -165,6 +157,15 @@ impl<'a> Progress<'a> {
             bar.finish_and_clear();
         }
     }
+}
+
+/// The time that is left at the pace so far, where there is a pace and something left.
+fn left(done: usize, all: usize, seconds: f64) -> String {
+    if done == 0 || done >= all {
+        return String::new();
+    }
+    let left = seconds / done as f64 * (all - done) as f64;
+    format!("  ETA {}", units::duration(Duration::from_secs_f64(left)))
 }
 
 fn style(template: &str) -> ProgressStyle {
