@@ -26,6 +26,8 @@ pub struct Progress<'a> {
     /// Tokens and seconds of the steps so far.
     tokens: usize,
     seconds: f64,
+    /// Whether no step is left to take.
+    trained: bool,
     /// Rows of the evaluation.
     rows_done: usize,
     rows: usize,
@@ -46,6 +48,7 @@ impl<'a> Progress<'a> {
             begun: 0,
             tokens: 0,
             seconds: 0.0,
+            trained: true,
             rows_done: 0,
             rows: 0,
             begun_at: Instant::now(),
@@ -58,6 +61,7 @@ impl<'a> Progress<'a> {
     pub fn show(&mut self, event: &Event) {
         match event {
             Event::TrainingStarted { step, steps, epochs, rows } => {
+                self.trained = false;
                 (self.begun, self.epochs, self.per_epoch) = (*step, *epochs, (steps / epochs.max(&1)).max(1));
                 let resumed = if *step > 0 { format!(", going on after step {step}") } else { String::new() };
                 let (rows, epochs) = (counted(*rows, "row"), counted(*epochs, "epoch"));
@@ -68,6 +72,7 @@ impl<'a> Progress<'a> {
             Event::StepDone(done) => self.step(done),
             Event::EpochDone(_) => {}
             Event::TrainingDone { steps, seconds } => {
+                self.trained = true;
                 self.end();
                 let time = units::duration(Duration::from_secs_f64(*seconds));
                 let taken = counted(steps.saturating_sub(self.begun), "step");
@@ -77,7 +82,9 @@ impl<'a> Progress<'a> {
                 self.end();
                 (self.rows_done, self.rows) = (0, *rows);
                 self.begin(0, *rows, "rows", format!("eval {eval}, {}", who(*subject)));
-                self.under_way = format!("in eval {eval}");
+                if self.trained {
+                    self.under_way = format!("in eval {eval}");
+                }
             }
             Event::EvalRow { eval, subject, .. } => {
                 self.rows_done += 1;
@@ -95,7 +102,8 @@ impl<'a> Progress<'a> {
                 let time = units::duration(Duration::from_secs_f64(score.seconds));
                 let result = format!("{} {}", table::name(score.metric), table::number(score.metric, score.value));
                 let rows = counted(score.rows, "row");
-                self.output.note(&format!("eval {eval}, {}: {result} on {rows} in {time}", who(*subject)));
+                let who = if self.trained { who(*subject) } else { self.under_way.as_str() };
+                self.output.note(&format!("eval {eval}, {who}: {result} on {rows} in {time}"));
             }
         }
     }

@@ -117,10 +117,7 @@ fn once(
                 show(&outcome, arguments, output);
                 if outcome.interrupted {
                     let again = again(arguments);
-                    output.note(&format!(
-                        "interrupted {}; what is done is kept, `{again}` goes on",
-                        progress.under_way()
-                    ));
+                    output.note(&format!("interrupted {}; `{again}` goes on from there", progress.under_way()));
                     return ExitCode::from(130);
                 }
                 outcomes.push(outcome);

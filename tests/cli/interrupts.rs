@@ -64,9 +64,9 @@ fn an_interrupted_training_goes_on_with_the_same_bits() {
     assert_same_as_undisturbed(&place);
 }
 
-/// 128 steps, with two measurements after the checkpoint of step 100.
+/// 160 steps, with two measurements after the checkpoint of step 100.
 const LONG: &[(&str, &str)] = &[
-    ("epochs = 2", "epochs = 8"),
+    ("epochs = 2", "epochs = 10"),
     ("batch  = 4", "batch  = 1"),
     (
         "  eval test {",
@@ -82,8 +82,8 @@ fn a_killed_training_goes_on_from_its_last_checkpoint_with_the_same_bits() {
     place.change(LONG);
     let mut run = place.spawn(&RUN);
     // After steps 50 and 100; the second measurement of step 100 is under way when the kill comes.
-    run.wait_for("eval first, tuned");
-    run.wait_for("eval first, tuned");
+    run.wait_for("eval first, after step 50 of 160: ");
+    run.wait_for("eval first, after step 100 of 160: ");
     run.signal("KILL");
     assert_eq!(run.end().code, None);
     let folder = place.run_folder("runs", "small");
