@@ -5,6 +5,7 @@ use crate::data::tokenizer::Tokenizer;
 use crate::diag::Result;
 use crate::digest;
 use crate::model::config::{ModelConfig, ModelSource};
+use crate::model::files::Content;
 use crate::model::hub::{HubSettings, Wanted};
 use crate::model::located::Locator;
 use crate::store::cache::Cache;
@@ -125,6 +126,11 @@ impl World for RealWorld {
             self.touch(path);
         }
         let located = self.locator.locate(source, Wanted::Metadata, &mut |_| {})?;
+        for part in located.files().parts() {
+            if let Content::File(path) = part.content {
+                self.touch(&path);
+            }
+        }
         Ok(Box::new(located))
     }
 

@@ -1,28 +1,34 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+
+const GLOBAL: &str = "Options of every command";
 
 /// A compiler for representation finetuning: trains low-rank edits of a frozen language model as a .reft file says.
 #[derive(Debug, Parser)]
 #[command(name = "reftc", version, propagate_version = true, arg_required_else_help = true)]
-#[command(
-    after_help = "Exit codes: 0 good, 1 findings in the spec, 2 wrong usage, 3 the run failed, 130 interrupted (checkpoint saved)."
-)]
+#[command(after_help = "\
+Begin with `reftc run examples/quickstart/quickstart.reft`; it needs no network.
+
+Exit codes: 0 good, 1 findings in a spec, 2 wrong usage, 3 the run failed, 130 interrupted.
+Variables: REFTC_CACHE, NO_COLOR; and HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE as
+the tools of Hugging Face read them.")]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 
     /// How findings are written: for people, in one line each, as JSON lines on stdout, or for GitHub's annotations
-    #[arg(long, global = true, value_enum, default_value_t = MessageFormat::Human)]
+    #[arg(long, global = true, value_enum, default_value_t = MessageFormat::Human, value_name = "FORMAT", help_heading = GLOBAL)]
     pub message_format: MessageFormat,
 
     /// Colours and progress bars
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN", help_heading = GLOBAL)]
     pub color: Color,
 
     /// Fetch nothing over the network
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub offline: bool,
 }
 
@@ -55,12 +61,12 @@ pub enum Command {
 #[derive(Clone, Debug, Args)]
 pub struct DeviceArgs {
     /// cpu, cuda, cuda:N, metal, or auto
-    #[arg(long, default_value = "auto")]
+    #[arg(long, value_name = "NAME", default_value = "auto")]
     pub device: String,
 
     /// Threads of the CPU (default: all cores)
     #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
+    pub threads: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Args)]
@@ -167,19 +173,19 @@ pub struct GenerateArgs {
     pub raw: bool,
 
     /// New tokens at most
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pub max_tokens: usize,
+    #[arg(long, value_name = "N", default_value = "64")]
+    pub max_tokens: NonZeroUsize,
 
     /// Draw tokens at random, more evenly the higher it is; 0 takes the likeliest
-    #[arg(long, value_name = "T", default_value_t = 0.0)]
+    #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = temperature)]
     pub temperature: f64,
 
     /// Draw from the likeliest tokens that hold this share of the probability
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", value_parser = share)]
     pub top_p: Option<f64>,
 
     /// Decides what is drawn
-    #[arg(long, default_value_t = 42)]
+    #[arg(long, value_name = "N", default_value_t = 42)]
     pub seed: u64,
 
     /// Show the untouched model's text too
@@ -240,4 +246,16 @@ pub enum Color {
     Auto,
     Always,
     Never,
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    number(text, |value| value.is_finite() && value >= 0.0).ok_or_else(|| "write 0 or more".to_owned())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    number(text, |value| value > 0.0 && value <= 1.0).ok_or_else(|| "write more than 0 and at most 1".to_owned())
+}
+
+fn number(text: &str, allowed: impl Fn(f64) -> bool) -> Option<f64> {
+    text.parse().ok().filter(|value| allowed(*value))
 }

@@ -3,12 +3,22 @@
 use super::args::CheckArgs;
 use super::compile::compile;
 use super::output::{Output, exit_code};
-use crate::diag::{Diagnostic, Severity};
+use crate::diag::{Code, Diagnostic, Severity, suggest};
 use crate::world::World;
 use std::process::ExitCode;
 
 /// Checks every spec; 1 if any has errors.
 pub fn check(arguments: &CheckArgs, world: &dyn World, output: &Output) -> ExitCode {
+    if let Some(name) = arguments.deny.iter().find(|name| !is_warning(name)) {
+        let warnings = Code::ALL.iter().filter(|code| code.severity() == Severity::Warning);
+        let near = suggest::near(name, warnings.flat_map(|code| [code.as_str(), code.name()]).chain([ALL]));
+        let help = match near.as_slice() {
+            [] => "`reftc explain` lists all codes; those of warnings begin with W".to_owned(),
+            found => format!("did you mean {}?", suggest::list(found)),
+        };
+        output.usage_error(&format!("there is no warning `{name}`"), &help);
+        return ExitCode::from(2);
+    }
     let mut all = Vec::new();
     for path in &arguments.specs {
         let mut compiled = compile(path, world);
@@ -18,17 +28,27 @@ pub fn check(arguments: &CheckArgs, world: &dyn World, output: &Output) -> ExitC
         }
         all.append(&mut compiled.diagnostics);
     }
-    output.summary(&all);
+    match all.as_slice() {
+        [] => output.praise(match arguments.specs.as_slice() {
+            [_] => "no findings",
+            _ => "no findings in any of the specs",
+        }),
+        _ => output.summary(&all),
+    }
     exit_code(&all)
+}
+
+/// Stands for every warning.
+const ALL: &str = "warnings";
+
+fn is_warning(name: &str) -> bool {
+    name == ALL || Code::find(name).is_some_and(|code| code.severity() == Severity::Warning)
 }
 
 /// Makes the named warnings errors.
 fn deny(diagnostics: &mut [Diagnostic], names: &[String]) {
     for diagnostic in diagnostics {
-        let code = diagnostic.code;
-        let named =
-            |name: &String| name == "warnings" || name == code.name() || name.eq_ignore_ascii_case(code.as_str());
-        if names.iter().any(named) {
+        if names.iter().any(|name| name == ALL || Code::find(name) == Some(diagnostic.code)) {
             diagnostic.severity = Severity::Error;
         }
     }

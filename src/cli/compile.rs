@@ -1,7 +1,7 @@
 //! From a path to a checked spec, for every command that compiles.
 
 use crate::check::{self, Spec};
-use crate::diag::{Code, Diagnostic, Result, Severity, reason};
+use crate::diag::{Code, Diagnostic, Result, Severity, reason, suggest};
 use crate::plan::{self, Plan};
 use crate::source::{FileId, Sources};
 use crate::syntax;
@@ -62,14 +62,25 @@ pub fn compile(path: &Path, world: &dyn World) -> Compiled {
 
 /// The text of a spec file.
 pub fn read(path: &Path, world: &dyn World) -> Result<String> {
-    let unreadable = |message: String, help: &str| {
+    let unreadable = |message: String, help: String| {
         Box::new(Diagnostic::new(Code::UnreadableSpec, message).in_file(path, None).help(help))
     };
     let bytes = world.read(path).map_err(|error| {
         let message = format!("cannot read `{}`: {}", path.display(), reason(&error));
-        unreadable(message, "name a .reft file: `reftc check spec.reft`")
+        unreadable(message, near(path, world))
     })?;
     String::from_utf8(bytes).map_err(|_| {
-        unreadable(format!("`{}` is not UTF-8 text", path.display()), "save the file with the encoding UTF-8")
+        let message = format!("`{}` is not UTF-8 text", path.display());
+        unreadable(message, "save the file with the encoding UTF-8".to_owned())
     })
+}
+
+/// Which spec may have been meant.
+fn near(path: &Path, world: &dyn World) -> String {
+    let folder = if world.exists(path) { path } else { path.parent().unwrap_or(Path::new("")) };
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let names = world.list(here).into_iter().filter(|name| name.ends_with(".reft"));
+    let specs: Vec<String> = names.map(|name| folder.join(name).display().to_string()).collect();
+    let specs = specs.iter().map(String::as_str);
+    suggest::did_you_mean(&path.to_string_lossy(), specs).unwrap_or_else(|| "name a .reft file".to_owned())
 }

@@ -15,10 +15,19 @@ use std::process::ExitCode;
 #[derive(Serialize)]
 struct Finding {
     what: &'static str,
-    good: bool,
+    state: State,
     text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Good,
+    /// Only some runs need it.
+    Missing,
+    Problem,
 }
 
 /// Prints what reftc finds on this machine; 1 if something stands in the way of a run.
@@ -29,19 +38,24 @@ pub fn doctor(arguments: &DoctorArgs, session: &Session, output: &Output) -> Exi
     } else {
         let mut text = String::new();
         for finding in &findings {
-            let mark = if finding.good { "ok     " } else { "problem" };
-            text.push_str(&format!("{mark}  {:10} {}\n", finding.what, finding.text));
+            let mark = match finding.state {
+                State::Good => "ok",
+                State::Missing => "missing",
+                State::Problem => "problem",
+            };
+            text.push_str(&format!("{mark:8} {:9} {}\n", finding.what, finding.text));
             if let Some(help) = &finding.help {
-                text.push_str(&format!("                    help: {help}\n"));
+                text.push_str(&format!("{:18} help: {help}\n", ""));
             }
         }
         output.data(&text);
     }
-    if findings.iter().all(|finding| finding.good) { ExitCode::SUCCESS } else { ExitCode::from(1) }
+    let problem = findings.iter().any(|finding| finding.state == State::Problem);
+    if problem { ExitCode::from(1) } else { ExitCode::SUCCESS }
 }
 
 fn findings(session: &Session) -> Vec<Finding> {
-    let good = |what, text: String| Finding { what, good: true, text, help: None };
+    let good = |what, text: String| Finding { what, state: State::Good, text, help: None };
     let mut findings = vec![good(
         "reftc",
         format!("{} on {} {}", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH),
@@ -76,14 +90,12 @@ fn findings(session: &Session) -> Vec<Finding> {
     findings.push(match (hub.offline, out_of_reach(hub)) {
         (true, _) => good("hub", "offline, as asked".to_owned()),
         (false, None) => good("hub", format!("{} answers, {token}", hub.endpoint)),
-        // Only `hf(…)` models that are not in the cache need it.
-        (false, Some(reason)) => good(
-            "hub",
-            format!(
-                "{} does not answer ({reason}); `path`, `gguf` and `embedded` models work without it",
-                hub.endpoint
-            ),
-        ),
+        (false, Some(reason)) => Finding {
+            what: "hub",
+            state: State::Missing,
+            text: format!("{} does not answer: {reason}", hub.endpoint),
+            help: Some("only `hf(…)` models that are not in the cache need it".to_owned()),
+        },
     });
     let embedded: Vec<&str> = embedded::MODELS.iter().map(|model| model.name).collect();
     findings.push(good("embedded", embedded.join(", ")));
@@ -91,7 +103,7 @@ fn findings(session: &Session) -> Vec<Finding> {
 }
 
 fn problem(what: &'static str, text: &str, help: Option<String>) -> Finding {
-    Finding { what, good: false, text: text.to_owned(), help }
+    Finding { what, state: State::Problem, text: text.to_owned(), help }
 }
 
 fn space(folder: &std::path::Path) -> String {

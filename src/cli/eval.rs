@@ -3,7 +3,7 @@
 use super::args::EvalArgs;
 use super::output::Output;
 use super::progress::Progress;
-use super::session::{Session, interrupt_flag};
+use super::session::{Session, interruptible};
 use crate::diag::Result;
 use crate::digest;
 use crate::execute::experiment::{self, Outcome};
@@ -23,7 +23,7 @@ pub fn eval(arguments: &EvalArgs, session: &Session, output: &Output) -> ExitCod
     progress.end();
     match outcome {
         Ok(outcome) if outcome.interrupted => {
-            output.note("interrupted; the evaluations before this one are kept");
+            output.note(&format!("interrupted {}; the evaluations before it are kept", progress.under_way()));
             ExitCode::from(130)
         }
         Ok(outcome) => {
@@ -46,7 +46,9 @@ pub fn eval(arguments: &EvalArgs, session: &Session, output: &Output) -> ExitCod
 
 fn measure(arguments: &EvalArgs, models: &mut Models, progress: &mut Progress<'_>) -> Result<Outcome> {
     let found = find::run(&arguments.runs, &arguments.run)?;
-    experiment::measure_again(&found.path, arguments.eval.as_deref(), models, interrupt_flag(), &mut |event| {
-        progress.show(&event);
+    interruptible(|interrupt| {
+        experiment::measure_again(&found.path, arguments.eval.as_deref(), models, interrupt, &mut |event| {
+            progress.show(&event);
+        })
     })
 }

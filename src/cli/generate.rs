@@ -42,15 +42,16 @@ fn answer(arguments: &GenerateArgs, models: &mut Models, output: &Output) -> Res
     };
     let text = |tuned: bool| {
         let generator = Generator::new(&model.decoder, tuned.then_some(&interventions))?;
-        let ids = generator.sample(&row, arguments.max_tokens, sampling, &mut |_| {})?;
-        model.tokenizer.decode(&ids, true)
+        let ids = generator.sample(&row, arguments.max_tokens.get(), sampling, &mut |_| {})?;
+        // A prompt ends without a space, which the model then begins with.
+        model.tokenizer.decode(&ids, true).map(|text| text.trim().to_owned())
     };
     if arguments.baseline {
         output.note("untouched model:");
-        output.data(&format!("{}\n", text(false)?.trim_end()));
+        output.data(&format!("{}\n", text(false)?));
         output.note("tuned:");
     }
-    output.data(&format!("{}\n", text(true)?.trim_end()));
+    output.data(&format!("{}\n", text(true)?));
     Ok(())
 }
 

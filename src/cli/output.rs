@@ -14,8 +14,9 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug)]
 pub struct Output {
     pub format: MessageFormat,
-    /// Colours and progress bars on stderr.
-    pub lively: bool,
+    /// Progress bars on stderr.
+    pub bars: bool,
+    colour: bool,
     /// Box-drawing characters.
     unicode: bool,
     width: usize,
@@ -25,14 +26,16 @@ impl Output {
     /// As the arguments, the terminal and NO_COLOR say.
     pub fn new(cli: &Cli) -> Self {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let lively = match cli.color {
+        let terminal = std::io::stderr().is_terminal();
+        let colour = match cli.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => !plain && std::io::stderr().is_terminal(),
+            Color::Auto => !plain && terminal,
         };
         let (_, width) = console::Term::stderr().size();
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self { format: cli.message_format, lively, unicode: !dumb, width: usize::from(width).clamp(60, 120) }
+        let width = usize::from(width).clamp(60, 120);
+        Self { format: cli.message_format, bars: colour && terminal && !dumb, colour, unicode: !dumb, width }
     }
 
     /// Data, to stdout. A reader that has gone away is no error.
@@ -50,7 +53,7 @@ impl Output {
     pub fn findings(&self, diagnostics: &[Diagnostic], sources: &Sources) {
         let format = match self.format {
             MessageFormat::Human => {
-                Format::Human(human::Style { colour: self.lively, unicode: self.unicode, width: self.width })
+                Format::Human(human::Style { colour: self.colour, unicode: self.unicode, width: self.width })
             }
             MessageFormat::Short => Format::Short,
             MessageFormat::Json => Format::Json,
@@ -76,14 +79,23 @@ impl Output {
         }
     }
 
-    /// An error of a run, without a spec around it.
+    /// That there was nothing to find; tools know it by the silence.
+    pub fn praise(&self, text: &str) {
+        if self.format == MessageFormat::Human {
+            self.note(text);
+        }
+    }
+
+    /// An error that ends the command.
     pub fn failure(&self, diagnostic: &Diagnostic, sources: &Sources) {
-        self.findings(std::slice::from_ref(diagnostic), sources);
+        let one = std::slice::from_ref(diagnostic);
+        self.findings(one, sources);
+        self.summary(one);
     }
 
     /// Wrong usage of the command line.
     pub fn usage_error(&self, message: &str, help: &str) {
-        self.note(&format!("error: {message}\n\nhelp: {help}"));
+        self.note(&format!("error: {message}\n\n  help: {help}"));
     }
 }
 

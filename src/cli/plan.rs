@@ -3,6 +3,7 @@
 use super::args::PlanArgs;
 use super::compile::{Compiled, compile};
 use super::output::Output;
+use crate::diag::suggest;
 use crate::digest;
 use crate::plan::Plan;
 use crate::report;
@@ -40,7 +41,8 @@ pub fn select(compiled: &Compiled, experiment: Option<&str>, output: &Output) ->
         let names: Vec<String> = plan.experiments.iter().map(|experiment| experiment.name.clone()).collect();
         plan.experiments.retain(|experiment| experiment.name == name);
         if plan.experiments.is_empty() {
-            let help = format!("it has {}", names.join(", "));
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let help = suggest::did_you_mean(name, names).unwrap_or_else(|| "it has none".to_owned());
             output.usage_error(&format!("the spec has no experiment named `{name}`"), &help);
             return Err(ExitCode::from(2));
         }

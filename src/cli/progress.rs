@@ -1,128 +1,162 @@
 //! Progress of a run on stderr: bars on a terminal, plain lines elsewhere.
 
+mod download;
+
+pub use download::Download;
+
 use super::output::Output;
 use crate::execute::event::{Event, StepDone, Subject};
-use crate::model::hub;
 use crate::report::{table, units};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::{Duration, Instant};
 
-/// Plain lines come at most this often.
+/// Plain lines come at most this often,
 const LINE_PAUSE: Duration = Duration::from_secs(10);
+/// and those at the end of an epoch this often.
+const EPOCH_PAUSE: Duration = Duration::from_secs(1);
 
 /// Shows events as they come.
 pub struct Progress<'a> {
     output: &'a Output,
     bar: Option<ProgressBar>,
+    /// Of the training: steps of an epoch, epochs, and the step that this process began after.
+    per_epoch: usize,
+    epochs: usize,
+    begun: usize,
     /// Tokens and seconds of the steps so far.
     tokens: usize,
     seconds: f64,
+    /// Whether no step is left to take.
+    trained: bool,
+    /// Rows of the evaluation.
     rows_done: usize,
     rows: usize,
+    begun_at: Instant,
     last_line: Instant,
+    /// What an interrupt breaks off.
+    under_way: String,
 }
 
 impl<'a> Progress<'a> {
     /// Progress that nothing has been shown of.
     pub fn new(output: &'a Output) -> Self {
-        Self { output, bar: None, tokens: 0, seconds: 0.0, rows_done: 0, rows: 0, last_line: Instant::now() }
+        Self {
+            output,
+            bar: None,
+            per_epoch: 1,
+            epochs: 0,
+            begun: 0,
+            tokens: 0,
+            seconds: 0.0,
+            trained: true,
+            rows_done: 0,
+            rows: 0,
+            begun_at: Instant::now(),
+            last_line: Instant::now(),
+            under_way: String::new(),
+        }
     }
 
     /// Takes one event.
     pub fn show(&mut self, event: &Event) {
         match event {
             Event::TrainingStarted { step, steps, epochs, rows } => {
-                self.tokens = 0;
-                self.seconds = 0.0;
+                self.trained = false;
+                (self.begun, self.epochs, self.per_epoch) = (*step, *epochs, (steps / epochs.max(&1)).max(1));
                 let resumed = if *step > 0 { format!(", going on after step {step}") } else { String::new() };
-                let plural = if *epochs == 1 { "epoch" } else { "epochs" };
-                self.output.note(&format!("training on {rows} rows, {epochs} {plural}, {steps} steps{resumed}"));
-                self.begin(*steps, *step, "  {bar:24} {pos}/{len} steps  {msg}  ETA {eta}");
+                let (rows, epochs) = (counted(*rows, "row"), counted(*epochs, "epoch"));
+                self.output.note(&format!("training on {rows}, {epochs}, {}{resumed}", counted(*steps, "step")));
+                self.under_way = format!("after step {step} of {steps}");
+                self.begin(*step, *steps, "steps", String::new());
             }
             Event::StepDone(done) => self.step(done),
-            Event::EpochDone(done) if self.bar.is_none() => {
-                self.output.note(&format!("  epoch {} of {} done", done.epoch, done.epochs));
-            }
             Event::EpochDone(_) => {}
             Event::TrainingDone { steps, seconds } => {
+                self.trained = true;
                 self.end();
-                let speed = if self.seconds > 0.0 { self.tokens as f64 / self.seconds } else { 0.0 };
                 let time = units::duration(Duration::from_secs_f64(*seconds));
-                self.output.note(&format!("trained {steps} steps in {time}, {speed:.0} tokens/s"));
+                let taken = counted(steps.saturating_sub(self.begun), "step");
+                self.output.note(&format!("trained {taken} in {time}, {}", self.speed()));
             }
             Event::EvalStarted { eval, subject, rows } => {
-                self.rows_done = 0;
-                self.rows = *rows;
-                self.last_line = Instant::now();
-                let who = who(*subject);
-                if self.output.lively {
-                    self.end();
-                    self.begin(
-                        *rows,
-                        0,
-                        &format!("  {{bar:24}} {{pos}}/{{len}} rows  eval {eval}, {who}  ETA {{eta}}"),
-                    );
+                self.end();
+                (self.rows_done, self.rows) = (0, *rows);
+                self.begin(0, *rows, "rows", format!("eval {eval}, {}", who(*subject)));
+                if self.trained {
+                    self.under_way = format!("in eval {eval}");
                 }
             }
             Event::EvalRow { eval, subject, .. } => {
                 self.rows_done += 1;
-                match &self.bar {
-                    Some(bar) => bar.inc(1),
-                    None if self.last_line.elapsed() >= LINE_PAUSE => {
-                        self.last_line = Instant::now();
-                        let (done, rows) = (self.rows_done, self.rows);
-                        self.output.note(&format!("  eval {eval}, {}: {done} of {rows} rows", who(*subject)));
-                    }
-                    None => {}
+                let (done, rows, seconds) = (self.rows_done, self.rows, self.begun_at.elapsed().as_secs_f64());
+                let left = left(done, rows, seconds);
+                if let Some(bar) = &self.bar {
+                    bar.set_position(done as u64);
+                    bar.set_message(format!("eval {eval}, {}{left}", who(*subject)));
+                } else if self.last_line.elapsed() >= LINE_PAUSE {
+                    self.line(&format!("eval {eval}, {}: {done} of {rows} rows{left}", who(*subject)));
                 }
             }
             Event::EvalDone { eval, subject, score } => {
                 self.end();
                 let time = units::duration(Duration::from_secs_f64(score.seconds));
-                let value = table::number(score.metric, score.value);
-                let metric = table::name(score.metric);
-                self.output.note(&format!(
-                    "eval {eval}, {}: {metric} {value} on {} rows in {time}",
-                    who(*subject),
-                    score.rows
-                ));
+                let result = format!("{} {}", table::name(score.metric), table::number(score.metric, score.value));
+                let rows = counted(score.rows, "row");
+                let who = if self.trained { who(*subject) } else { self.under_way.as_str() };
+                self.output.note(&format!("eval {eval}, {who}: {result} on {rows} in {time}"));
             }
         }
+    }
+
+    /// What was under way last: `after step 3 of 8`, `in eval test`; empty before anything was.
+    pub fn under_way(&self) -> &str {
+        &self.under_way
     }
 
     fn step(&mut self, done: &StepDone) {
         self.tokens += done.tokens;
         self.seconds += done.seconds;
-        let speed = self.tokens as f64 / self.seconds.max(1e-9);
-        match &self.bar {
-            Some(bar) => {
-                bar.set_position(done.step as u64);
-                bar.set_message(format!("loss {:.4}  {speed:.0} tokens/s", done.loss));
-            }
-            None => {
-                let edge = done.step == 1 || done.step == done.steps;
-                if edge || self.last_line.elapsed() >= LINE_PAUSE {
-                    self.last_line = Instant::now();
-                    let left = (done.steps - done.step) as f64 * self.seconds / done.step.max(1) as f64;
-                    let left = units::duration(Duration::from_secs_f64(left));
-                    let (step, steps, loss) = (done.step, done.steps, done.loss);
-                    self.output
-                        .note(&format!("  step {step}/{steps}  loss {loss:.4}  {speed:.0} tokens/s  ETA {left}"));
-                }
-            }
+        self.under_way = format!("after step {} of {}", done.step, done.steps);
+        if self.output.bars && self.bar.is_none() {
+            // An evaluation along the way has taken its place.
+            self.begin(done.step, done.steps, "steps", String::new());
+        }
+        let (taken, all) = (done.step - self.begun, done.steps - self.begun);
+        let numbers = format!("loss {:.4}  {}{}", done.loss, self.speed(), left(taken, all, self.seconds));
+        if let Some(bar) = &self.bar {
+            bar.set_position(done.step as u64);
+            bar.set_message(numbers);
+            return;
+        }
+        let ends_epoch = done.step.is_multiple_of(self.per_epoch);
+        let pause = if ends_epoch { EPOCH_PAUSE } else { LINE_PAUSE };
+        if taken == 1 || taken == all || self.last_line.elapsed() >= pause {
+            let width = done.steps.to_string().len();
+            let epoch =
+                if ends_epoch { format!("  epoch {} of {} done", done.epoch, self.epochs) } else { String::new() };
+            self.line(&format!("step {:>width$}/{}  {numbers}{epoch}", done.step, done.steps));
         }
     }
 
-    fn begin(&mut self, length: usize, position: usize, template: &str) {
+    fn speed(&self) -> String {
+        format!("{} tokens/s", units::count((self.tokens as f64 / self.seconds.max(1e-9)).round() as u64))
+    }
+
+    /// A plain line below the stage that it belongs to.
+    fn line(&mut self, text: &str) {
         self.last_line = Instant::now();
-        if !self.output.lively {
-            return;
+        self.output.note(&format!("  {text}"));
+    }
+
+    fn begin(&mut self, position: usize, length: usize, unit: &str, message: String) {
+        (self.begun_at, self.last_line) = (Instant::now(), Instant::now());
+        if self.output.bars {
+            let style = style(&format!("  {{bar:24}} {{pos}}/{{len}} {unit}  {{msg}}"));
+            let bar = ProgressBar::new(length as u64).with_style(style).with_position(position as u64);
+            bar.set_message(message);
+            bar.enable_steady_tick(Duration::from_millis(250));
+            self.bar = Some(bar);
         }
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar =
-            ProgressBar::new(length as u64).with_style(style.progress_chars("━╸ ")).with_position(position as u64);
-        bar.enable_steady_tick(Duration::from_millis(250));
-        self.bar = Some(bar);
     }
 
     /// Takes the bar away.
@@ -133,46 +167,28 @@ impl<'a> Progress<'a> {
     }
 }
 
+/// The time that is left at the pace so far, where there is a pace and something left.
+fn left(done: usize, all: usize, seconds: f64) -> String {
+    if done == 0 || done >= all {
+        return String::new();
+    }
+    let left = seconds / done as f64 * (all - done) as f64;
+    format!("  ETA {}", units::duration(Duration::from_secs_f64(left)))
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ")
+}
+
+/// `1 row`, `400 rows`
+fn counted(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", units::count(number as u64))
+}
+
 fn who(subject: Subject) -> &'static str {
     match subject {
         Subject::Baseline => "untouched model",
         Subject::Tuned => "tuned",
-    }
-}
-
-/// Progress of downloads.
-pub struct Download<'a> {
-    output: &'a Output,
-    file: String,
-    bar: Option<ProgressBar>,
-}
-
-impl<'a> Download<'a> {
-    /// No download yet.
-    pub fn new(output: &'a Output) -> Self {
-        Self { output, file: String::new(), bar: None }
-    }
-
-    /// Takes one report of a download.
-    pub fn show(&mut self, progress: hub::Progress<'_>) {
-        if self.file != progress.file {
-            progress.file.clone_into(&mut self.file);
-            if let Some(bar) = self.bar.take() {
-                bar.finish_and_clear();
-            }
-            self.output.note(&format!("fetching {} ({})", progress.file, units::bytes(progress.total)));
-            if self.output.lively {
-                let style =
-                    ProgressStyle::with_template("  {bar:24} {bytes}/{total_bytes}  {bytes_per_sec}  ETA {eta}");
-                let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ");
-                self.bar = Some(ProgressBar::new(progress.total).with_style(style));
-            }
-        }
-        if let Some(bar) = &self.bar {
-            bar.set_position(progress.done);
-            if progress.done >= progress.total {
-                bar.finish_and_clear();
-            }
-        }
     }
 }

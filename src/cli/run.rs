@@ -5,7 +5,7 @@ use super::compile::{Compiled, compile};
 use super::output::Output;
 use super::plan::select;
 use super::progress::{Download, Progress};
-use super::session::{Session, interrupt_flag, stop_on_interrupt};
+use super::session::{Session, interruptible, is_interrupted, stop_on_interrupt};
 use crate::diag::{Code, Diagnostic};
 use crate::digest;
 use crate::execute::experiment::{self, Outcome, Run};
@@ -15,8 +15,8 @@ use crate::report::{table, units};
 use crate::watch::Watcher;
 use crate::world::World;
 use serde::Serialize;
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 
 /// Trains and evaluates what a spec says.
 pub fn run(arguments: &RunArgs, session: &Session, output: &Output) -> ExitCode {
@@ -37,13 +37,14 @@ fn watch(arguments: &RunArgs, session: &Session, models: &mut Models, output: &O
     stop_on_interrupt(watcher.stopper());
     loop {
         once(arguments, session, models, Some(&mut watcher), output);
-        if interrupt_flag().load(Ordering::Relaxed) {
+        if is_interrupted() {
             return ExitCode::from(130);
         }
         output.note(&format!("watching {} and what it reads; Ctrl-C ends it", arguments.spec.display()));
         let Some(changed) = watcher.wait() else { return ExitCode::from(130) };
         let names: Vec<String> = changed.iter().map(|path| path.display().to_string()).collect();
         output.note(&format!("\nsaved: {}", names.join(", ")));
+        models.forget(&changed);
     }
 }
 
@@ -51,7 +52,7 @@ fn watch(arguments: &RunArgs, session: &Session, models: &mut Models, output: &O
 #[derive(Serialize)]
 struct Report<'a> {
     experiment: &'a str,
-    folder: &'a std::path::Path,
+    folder: &'a Path,
     result: &'a crate::store::result::RunResult,
 }
 
@@ -75,12 +76,15 @@ fn once(
         // The weights are fetched first: the hash that names the run's folder is over their content.
         let mut download = Download::new(output);
         for experiment in &plan.experiments {
-            if let Err(diagnostic) = models.fetch(&experiment.model.source, &mut |progress| download.show(progress)) {
+            let fetched = models.fetch(&experiment.model.source, &mut |progress| download.show(progress));
+            download.end();
+            if let Err(diagnostic) = fetched {
                 output.failure(&at_its_line(*diagnostic, &compiled, &experiment.name), &compiled.sources);
                 return ExitCode::from(3);
             }
         }
-        compiled = compile(&arguments.spec, &session.world);
+        let shown = std::mem::replace(&mut compiled, compile(&arguments.spec, &session.world)).diagnostics;
+        compiled.diagnostics.retain(|diagnostic| !shown.contains(diagnostic));
         plan = match select(&compiled, arguments.experiment.as_deref(), output) {
             Ok(plan) => plan,
             Err(code) => return code,
@@ -95,22 +99,25 @@ fn once(
             units::small_percent(experiment.parameters.share)
         ));
         let mut progress = Progress::new(output);
-        let outcome = experiment::run(Run {
-            experiment,
-            spec: compiled.text(),
-            runs: &arguments.runs,
-            force: arguments.force,
-            models,
-            interrupt: interrupt_flag(),
-            emit: &mut |event| progress.show(&event),
+        let outcome = interruptible(|interrupt| {
+            experiment::run(Run {
+                experiment,
+                path: &arguments.spec,
+                spec: compiled.text(),
+                runs: &arguments.runs,
+                force: arguments.force,
+                models,
+                interrupt,
+                emit: &mut |event| progress.show(&event),
+            })
         });
         progress.end();
         match outcome {
             Ok(outcome) => {
                 show(&outcome, arguments, output);
                 if outcome.interrupted {
-                    let spec = arguments.spec.display();
-                    output.note(&format!("interrupted; what was done is kept: `reftc run {spec}` goes on"));
+                    let again = again(arguments);
+                    output.note(&format!("interrupted {}; `{again}` goes on from there", progress.under_way()));
                     return ExitCode::from(130);
                 }
                 outcomes.push(outcome);
@@ -125,6 +132,22 @@ fn once(
         output.data(&format!("{}\n", reports(&plan, &outcomes)));
     }
     ExitCode::SUCCESS
+}
+
+/// The command that goes on with an interrupted run.
+fn again(arguments: &RunArgs) -> String {
+    let quoted = |text: &str| match text.contains(|letter: char| letter.is_whitespace() || "'\"$`\\".contains(letter)) {
+        true => format!("'{}'", text.replace('\'', "'\\''")),
+        false => text.to_owned(),
+    };
+    let mut command = format!("reftc run {}", quoted(&arguments.spec.to_string_lossy()));
+    if let Some(name) = &arguments.experiment {
+        command.push_str(&format!(" --experiment {}", quoted(name)));
+    }
+    if arguments.runs != Path::new("runs") {
+        command.push_str(&format!(" --runs {}", quoted(&arguments.runs.to_string_lossy())));
+    }
+    command
 }
 
 fn reports(plan: &Plan, outcomes: &[Outcome]) -> String {

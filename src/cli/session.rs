@@ -21,26 +21,37 @@ impl Session {
     /// Makes ready for computing: threads, device, Ctrl-C. What is wrong is shown.
     pub fn models(&self, arguments: &DeviceArgs, output: &Output) -> Result<Models, ExitCode> {
         if let Some(threads) = arguments.threads
-            && rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().is_err()
+            && let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()
         {
-            output.usage_error("the number of threads cannot be set", "write a number of 1 or more: `--threads 2`");
+            output.usage_error(&format!("cannot start {threads} threads: {error}"), "ask for fewer with `--threads`");
             return Err(ExitCode::from(2));
         }
         let device = device::choose(&arguments.device).map_err(|diagnostic| {
             output.failure(&diagnostic, &Default::default());
             ExitCode::from(2)
         })?;
-        on_interrupt();
+        on_interrupt(*output);
         Ok(Models::new(device, self.locator.clone()))
     }
 }
 
+/// Set by the first Ctrl-C.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// Whether someone looks at the flag now and then.
+static HEEDED: AtomicBool = AtomicBool::new(false);
 static STOPPER: OnceLock<Stopper> = OnceLock::new();
 
-/// Set by the first Ctrl-C.
-pub fn interrupt_flag() -> &'static AtomicBool {
-    &INTERRUPTED
+/// Work that looks at the flag: until it ends, the first Ctrl-C only sets the flag. Elsewhere Ctrl-C ends the process.
+pub fn interruptible<T>(work: impl FnOnce(&'static AtomicBool) -> T) -> T {
+    HEEDED.store(true, Ordering::SeqCst);
+    let value = work(&INTERRUPTED);
+    HEEDED.store(false, Ordering::SeqCst);
+    value
+}
+
+/// Whether Ctrl-C was pressed.
+pub fn is_interrupted() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
 }
 
 /// Lets Ctrl-C end the waiting of a watcher too.
@@ -48,16 +59,18 @@ pub fn stop_on_interrupt(stopper: Stopper) {
     let _ = STOPPER.set(stopper);
 }
 
-/// The first Ctrl-C (or termination signal) asks the run to end cleanly, the second ends the process.
-fn on_interrupt() {
+/// The first Ctrl-C (or termination signal) asks a run to end cleanly, the second ends the process.
+fn on_interrupt(output: Output) {
     // An error means that a handler is there already, which is as good.
-    let _ = ctrlc::set_handler(|| {
+    let _ = ctrlc::set_handler(move || {
         if let Some(stopper) = STOPPER.get() {
             stopper.stop();
         }
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            #[allow(clippy::exit, reason = "the user asked twice")]
+        let again = INTERRUPTED.swap(true, Ordering::SeqCst);
+        if again || !HEEDED.load(Ordering::SeqCst) {
+            #[allow(clippy::exit, reason = "nothing is under way that could be lost, or the user asked twice")]
             std::process::exit(130);
         }
+        output.note("\nending after what is under way; Ctrl-C again ends at once");
     });
 }

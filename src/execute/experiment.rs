@@ -1,39 +1,41 @@
 //! One experiment from its plan to its run folder: train, evaluate, record; finished stages are not run again.
 
+use super::along::Along;
+use super::batch::Steps;
 use super::evaluate::{self, evaluate};
-use super::event::{Event, Subject};
+use super::event::{Event, Record, Subject};
 use super::generate::Generator;
 use super::loaded::{LoadedModel, Models};
+use super::record::{self, TrainingLog};
+use super::rows::{eval_rows, train_rows};
 use super::train::{Progress, Task, Trainer};
-use crate::data::encode::{EncodedRow, encode_prompts, encode_split};
-use crate::data::metric::Metric;
-use crate::data::read;
-use crate::data::source::select;
-use crate::data::split::Split;
 use crate::diag::{Code, Diagnostic, Result, suggest};
 use crate::digest;
 use crate::intervention::units::Interventions;
 use crate::intervention::{engine_failed, save};
 use crate::model::config::ModelSource;
 use crate::model::device;
-use crate::plan::{Eval, Experiment, When};
+use crate::plan::{Eval, Experiment};
 use crate::store::atomic;
 use crate::store::environment::Environment;
-use crate::store::metrics::MetricsLog;
-use crate::store::result::{EvalRecord, RunResult, TrainingRecord};
+use crate::store::result::{EvalRecord, RunResult};
 use crate::store::run_folder::{RunFolder, WhenLocked};
+use std::cell::RefCell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
-/// Optimizer steps between checkpoints that guard against a killed process.
+/// Checkpoints guard against a killed process: one comes after so many optimizer steps, or after so long.
 const CHECKPOINT_STEPS: usize = 100;
+const CHECKPOINT_PAUSE: Duration = Duration::from_secs(60);
 
 /// What to run, where, and how to be told about it.
 pub struct Run<'a> {
     pub experiment: &'a Experiment,
-    /// The spec's text, which the run folder keeps.
+    /// The spec's file, and its text, which the run folder keeps.
+    pub path: &'a Path,
     pub spec: &'a str,
     /// The folder of runs.
     pub runs: &'a Path,
@@ -61,23 +63,20 @@ pub struct Outcome {
 /// # Errors
 /// E0501 and E0502 of the run folder; those of the model, the data and the training. What was finished stays recorded.
 pub fn run(run: Run<'_>) -> Result<Outcome> {
-    let Run { experiment, spec, runs, force, models, interrupt, emit } = run;
+    let Run { experiment, path, spec, runs, force, models, interrupt, emit } = run;
     let mut folder = RunFolder::open(runs, &experiment.name, &experiment.hashes.training, WhenLocked::Refuse)?;
     if force {
         folder.discard_training()?;
     }
-    let device = device::kind(models.device());
-    let environment = Environment::capture(runs, &device::name(models.device()), rayon::current_num_threads());
-    folder.describe(spec, &format!("{}\n", digest::json(&absolute(experiment))), &environment)?;
+    folder.describe(spec, &format!("{}\n", digest::json(&absolute(experiment))))?;
     let names: Vec<&str> = experiment.evals.iter().map(|eval| eval.name.as_str()).collect();
-    let mut stages = Stages { experiment, folder, device, models, interrupt, emit, model: None };
+    let mut stages = Stages::new(experiment, folder, models, interrupt, emit);
     let up_to_date = stages.is_up_to_date();
-    let interrupted = !up_to_date && stages.all()? == Progress::Interrupted;
+    let interrupted = !up_to_date && stages.all_of(path)? == Progress::Interrupted;
     if !interrupted {
         stages.folder.finish(&names)?;
     }
-    let (folder, result) = (stages.folder.path().to_path_buf(), stages.folder.result().clone());
-    Ok(Outcome { folder, result, interrupted, up_to_date })
+    Ok(stages.outcome(interrupted, up_to_date))
 }
 
 /// The plan and the interventions of an earlier run.
@@ -98,8 +97,7 @@ pub fn reopen(folder: &Path, models: &Models) -> Result<(Experiment, Interventio
     if !saved.is_dir() {
         return Err(not_a_run(format!("the training of `{}` is not finished", folder.display())));
     }
-    let hidden = experiment.model.config.hidden_size;
-    let interventions = save::load_as(&saved, &experiment.interventions, hidden, models.device())?;
+    let interventions = save::load(&saved, models.device())?;
     Ok((experiment, interventions))
 }
 
@@ -121,8 +119,7 @@ pub fn measure_again(
         return Err(Box::new(diagnostic.help(format!("it has {}", suggest::list(&names)))));
     }
     let folder = RunFolder::reopen(path, WhenLocked::Refuse)?;
-    let device = device::kind(models.device());
-    let mut stages = Stages { experiment: &experiment, folder, device, models, interrupt, emit, model: None };
+    let mut stages = Stages::new(&experiment, folder, models, interrupt, emit);
     let mut interrupted = false;
     for eval in experiment.evals.iter().filter(|eval| only.is_none_or(|name| name == eval.name)) {
         interrupted = stages.evaluate(eval, &interventions)?.is_none();
@@ -133,8 +130,7 @@ pub fn measure_again(
     if !interrupted && experiment.evals.iter().all(|eval| stages.is_evaluated(eval)) {
         stages.folder.finish(&names)?;
     }
-    let result = stages.folder.result().clone();
-    Ok(Outcome { folder: path.to_path_buf(), result, interrupted, up_to_date: false })
+    Ok(stages.outcome(interrupted, false))
 }
 
 /// The plan with every path made absolute, so that the run can be evaluated from any folder.
@@ -163,7 +159,23 @@ struct Stages<'a> {
     model: Option<Rc<LoadedModel>>,
 }
 
-impl Stages<'_> {
+impl<'a> Stages<'a> {
+    fn new(
+        experiment: &'a Experiment,
+        folder: RunFolder,
+        models: &'a mut Models,
+        interrupt: &'a AtomicBool,
+        emit: &'a mut dyn FnMut(Event),
+    ) -> Self {
+        let device = device::kind(models.device());
+        Self { experiment, folder, device, models, interrupt, emit, model: None }
+    }
+
+    fn outcome(&self, interrupted: bool, up_to_date: bool) -> Outcome {
+        let (folder, result) = (self.folder.path().to_path_buf(), self.folder.result().clone());
+        Outcome { folder, result, interrupted, up_to_date }
+    }
+
     fn is_up_to_date(&self) -> bool {
         self.folder.trained(self.device).is_some() && self.experiment.evals.iter().all(|eval| self.is_evaluated(eval))
     }
@@ -171,6 +183,23 @@ impl Stages<'_> {
     fn is_evaluated(&self, eval: &Eval) -> bool {
         let hash = self.experiment.hashes.evals.get(&eval.name);
         hash.is_some_and(|hash| self.folder.evaluated(&eval.name, hash, self.device).is_some())
+    }
+
+    /// Runs what is not finished of the spec at `path`, and keeps a log of it.
+    fn all_of(&mut self, path: &Path) -> Result<Progress> {
+        let name = device::name(self.models.device());
+        // A bare file name has an empty parent, which means the present folder.
+        let around = path.parent().unwrap_or(Path::new(""));
+        let environment = Environment::capture(around, &name, rayon::current_num_threads());
+        self.folder.record_environment(&environment)?;
+        self.folder.log(&format!("reftc {}, {name}, {} threads", environment.reftc, environment.threads));
+        let progress = self.all();
+        match &progress {
+            Ok(Progress::Interrupted) => self.folder.log("interrupted"),
+            Ok(_) => self.folder.log("finished"),
+            Err(diagnostic) => self.folder.log(&format!("failed: {diagnostic}")),
+        }
+        progress
     }
 
     fn all(&mut self) -> Result<Progress> {
@@ -198,16 +227,16 @@ impl Stages<'_> {
         Ok(model)
     }
 
-    /// The interventions of a finished training.
-    fn trained(&mut self) -> Result<Interventions> {
-        let hidden = self.experiment.model.config.hidden_size;
-        save::load_as(&self.folder.intervention(), &self.experiment.interventions, hidden, self.models.device())
+    /// The interventions of a finished training. They are those of the plan, for the hash is the same, but may have
+    /// been saved under other names.
+    fn trained(&self) -> Result<Interventions> {
+        save::load(&self.folder.intervention(), self.models.device())
     }
 
     /// Trains, from a checkpoint if there is one; `None` where it was interrupted, which saves one.
     fn train(&mut self) -> Result<Option<Interventions>> {
         let model = self.model()?;
-        let rows = encode(&self.experiment.train.split, &model, true)?;
+        let rows = train_rows(&self.experiment.train, &model)?;
         let mut plan = self.experiment.train.clone();
         plan.count_steps(rows.len());
         let task = Task { decoder: &model.decoder, rows: &rows, plan: &plan, seed: self.experiment.seed };
@@ -219,48 +248,36 @@ impl Stages<'_> {
             true => Trainer::resume(task, fresh, &checkpoint)?,
             false => Trainer::new(task, fresh)?,
         };
-        let along = evals_along_the_way(self.experiment, &model)?;
-        let mut metrics = self.folder.metrics(trainer.step())?;
-        let mut summary = Summary::default();
-        let mut failed = None;
-        let emit = &mut *self.emit;
+        let along = Along::new(self.experiment, &model, Steps::of(&plan, rows.len()))?;
+        let log = RefCell::new(TrainingLog::open(&self.folder, trainer.step())?);
+        let (interrupt, folder, emit) = (self.interrupt, &self.folder, &mut *self.emit);
         let mut tell = |event: Event| {
-            summary.take(&event);
-            if let Err(diagnostic) = log(&mut metrics, &event, summary.step) {
-                failed.get_or_insert(diagnostic);
-            }
+            log.borrow_mut().take(&event);
+            record::line(&event).iter().for_each(|line| folder.log(line));
             emit(event);
         };
-        let interrupt = self.interrupt;
-        let mut between = |trainer: &Trainer<'_>, epoch_ended: bool, emit: &mut dyn FnMut(Event)| {
-            if trainer.step().is_multiple_of(CHECKPOINT_STEPS) && trainer.step() < trainer.steps() {
+        let mut saved = Instant::now();
+        let mut between = |trainer: &Trainer<'_>, _: bool, emit: &mut dyn FnMut(Event)| {
+            log.borrow_mut().check()?;
+            let is_due = trainer.step().is_multiple_of(CHECKPOINT_STEPS) || saved.elapsed() >= CHECKPOINT_PAUSE;
+            if is_due && trainer.step() < trainer.steps() {
                 trainer.save_checkpoint(&checkpoint)?;
+                saved = Instant::now();
             }
-            for (eval, rows) in &along {
-                let due = match eval.when {
-                    When::Epoch => epoch_ended,
-                    When::Steps(count) => trainer.step().is_multiple_of(count),
-                    When::End => false,
-                };
-                // The last measurement is the stage of its own that follows the training.
-                if due && trainer.step() < trainer.steps() {
-                    let generator = Generator::new(&model.decoder, Some(trainer.interventions()))?;
-                    let task = evaluate::Task { eval, rows, tokenizer: &model.tokenizer, subject: Subject::Tuned };
-                    evaluate(task, &generator, interrupt, emit)?;
-                }
-            }
-            Ok(())
+            along.measure(trainer, &Default::default(), interrupt, emit)
         };
-        let progress = trainer.run(self.interrupt, &mut tell, &mut between);
-        if let Some(diagnostic) = failed {
-            return Err(diagnostic);
-        }
-        if progress? == Progress::Interrupted {
+        // An earlier process may have ended between a step and what is measured after it.
+        let measured = log.borrow().measured().clone();
+        along.measure(&trainer, &measured, interrupt, &mut tell)?;
+        let progress = trainer.run(interrupt, &mut tell, &mut between)?;
+        let mut log = log.into_inner();
+        log.check()?;
+        if progress == Progress::Interrupted {
             trainer.save_checkpoint(&checkpoint)?;
             return Ok(None);
         }
         save::save(&self.folder.intervention(), trainer.interventions())?;
-        self.folder.record_training(summary.record(self.device, trainer.steps()))?;
+        self.folder.record_training(log.record(self.device))?;
         let _ = std::fs::remove_dir_all(self.folder.checkpoints());
         self.trained().map(Some)
     }
@@ -270,7 +287,8 @@ impl Stages<'_> {
         let model = self.model()?;
         let rows = eval_rows(eval, &model)?;
         let path = self.folder.path().join("eval");
-        let mut file = self.folder.eval_rows(&eval.name)?;
+        let folder = &self.folder;
+        let mut file = folder.eval_rows(&eval.name)?;
         let mut scores = Vec::new();
         let subjects = [(Subject::Baseline, eval.baseline), (Subject::Tuned, true)];
         for (subject, _) in subjects.into_iter().filter(|(_, wanted)| *wanted) {
@@ -285,6 +303,7 @@ impl Stages<'_> {
                         failed.get_or_insert(atomic::unwritable(&path, &cause));
                     }
                 }
+                record::line(&event).iter().for_each(|line| folder.log(line));
                 (self.emit)(event);
             };
             let score = evaluate(task, &generator, self.interrupt, &mut tell)?;
@@ -311,91 +330,10 @@ impl Stages<'_> {
     }
 }
 
-/// The evaluations that run during the training, with their rows.
-fn evals_along_the_way<'a>(
-    experiment: &'a Experiment,
-    model: &LoadedModel,
-) -> Result<Vec<(&'a Eval, Vec<EncodedRow>)>> {
-    let along = experiment.evals.iter().filter(|eval| eval.when != When::End);
-    along.map(|eval| Ok((eval, eval_rows(eval, model)?))).collect()
-}
-
 /// A line of `eval/NAME.jsonl`.
 #[derive(serde::Serialize)]
 struct RowLine<'a> {
     subject: Subject,
     #[serde(flatten)]
-    record: &'a super::event::Record,
-}
-
-/// Numbers of a training, gathered from its events.
-#[derive(Default)]
-struct Summary {
-    step: usize,
-    seconds: f64,
-    tokens: usize,
-    loss: f64,
-}
-
-impl Summary {
-    fn take(&mut self, event: &Event) {
-        if let Event::StepDone(done) = event {
-            self.step = done.step;
-            self.seconds += done.seconds;
-            self.tokens += done.tokens;
-            self.loss = done.loss;
-        }
-    }
-
-    fn record(&self, device: &str, steps: usize) -> TrainingRecord {
-        TrainingRecord {
-            device: device.to_owned(),
-            steps,
-            seconds: self.seconds,
-            final_loss: self.loss,
-            tokens_per_second: self.tokens as f64 / self.seconds.max(1e-9),
-        }
-    }
-}
-
-/// Steps and scores go into `metrics.jsonl`; single rows do not. Every line says after which step it was written.
-fn log(metrics: &mut MetricsLog, event: &Event, step: usize) -> Result<()> {
-    #[derive(serde::Serialize)]
-    struct Scored<'a> {
-        step: usize,
-        #[serde(flatten)]
-        event: &'a Event,
-    }
-    match event {
-        Event::StepDone(_) | Event::EpochDone(_) => metrics.append(event),
-        Event::EvalDone { .. } => metrics.append(&Scored { step, event }),
-        _ => Ok(()),
-    }
-}
-
-/// The rows of an evaluation as tokens. Where `gold` is written, it stands in the place of the target.
-pub fn eval_rows(eval: &Eval, model: &LoadedModel) -> Result<Vec<EncodedRow>> {
-    if eval.metric == Metric::Perplexity {
-        return encode(&eval.split, model, true);
-    }
-    let mut split = eval.split.clone();
-    if let Some(gold) = &eval.gold {
-        split.target = gold.clone();
-    }
-    encode(&split, model, false)
-}
-
-fn encode(split: &Split, model: &LoadedModel, with_target: bool) -> Result<Vec<EncodedRow>> {
-    let path = &split.source.path;
-    let bytes = std::fs::read(path).map_err(|error| read::cannot_open(path, &error))?;
-    let rows = read::read(&bytes, path, &split.source.format)?;
-    let rows = rows.pick(&select(rows.len(), &split.source.steps));
-    let encode = if with_target { encode_split } else { encode_prompts };
-    let encoded = encode(&rows, split, &model.tokenizer, model.chat_template.as_ref())?;
-    if encoded.rows.is_empty() {
-        let message =
-            format!("no row of `{}` keeps a target token within `max_length = {}`", path.display(), split.max_length);
-        return Err(Box::new(Diagnostic::new(Code::NoRowsLeft, message).in_file(path, None)));
-    }
-    Ok(encoded.rows)
+    record: &'a Record,
 }

@@ -10,6 +10,7 @@ use crate::model::located::Locator;
 use crate::plan::Model;
 use crate::world::KnownModel;
 use candle_core::Device;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -44,6 +45,14 @@ impl Models {
     /// No network (E0307), a failed download (E0308).
     pub fn fetch(&self, source: &ModelSource, progress: &mut dyn FnMut(Progress<'_>)) -> Result<()> {
         self.locator.locate(source, Wanted::Everything, progress).map(|_| ())
+    }
+
+    /// Forgets the models that were read from these paths, or from folders above them: they have changed.
+    pub fn forget(&mut self, changed: &[PathBuf]) {
+        self.loaded.retain(|(source, ..)| match source {
+            ModelSource::Folder(path) | ModelSource::Gguf(path) => !changed.iter().any(|file| file.starts_with(path)),
+            ModelSource::Hub { .. } | ModelSource::Embedded(_) => true,
+        });
     }
 
     /// The model of a plan, loaded now or earlier.

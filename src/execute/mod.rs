@@ -2,6 +2,7 @@
 //!
 //! [`experiment`] joins the stages of one experiment to its run folder; everything else here knows no folders of runs.
 
+pub mod along;
 pub mod batch;
 pub mod checkpoint;
 pub mod evaluate;
@@ -10,6 +11,8 @@ pub mod experiment;
 pub mod generate;
 pub mod loaded;
 pub mod optimizer;
+pub mod record;
+pub mod rows;
 pub mod schedule;
 pub mod train;
 

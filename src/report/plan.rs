@@ -143,10 +143,13 @@ fn rate(train: &Train) -> String {
         ScheduleShape::Constant => "constant",
     };
     let clip = train.clip.map_or_else(|| "no clipping".to_owned(), |norm| format!("clipped at norm {norm}"));
-    format!(
-        "rate {:e}, {shape} after {} steps of warm-up, weight decay {}, {clip}",
-        train.learning_rate, train.schedule.warmup, train.optimizer.weight_decay
-    )
+    let warmup = match train.schedule.warmup {
+        0 => "without warm-up".to_owned(),
+        1 => "after 1 step of warm-up".to_owned(),
+        steps => format!("after {} steps of warm-up", units::count(steps as u64)),
+    };
+    let (rate, decay) = (train.learning_rate, train.optimizer.weight_decay);
+    format!("rate {rate:e}, {shape} {warmup}, weight decay {decay}, {clip}")
 }
 
 fn eval_text(eval: &Eval) -> String {

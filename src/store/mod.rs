@@ -2,6 +2,7 @@
 
 pub mod atomic;
 pub mod cache;
+mod clock;
 pub mod environment;
 pub mod find;
 pub mod metrics;

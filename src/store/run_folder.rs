@@ -4,6 +4,7 @@
 //! nothing is: a folder without `result.json` is unfinished, and what it has finished is not done again.
 
 use super::atomic::{self, AtomicFile, unwritable};
+use super::clock;
 use super::environment::Environment;
 use super::metrics::MetricsLog;
 use super::result::{EvalRecord, RunResult, TrainingRecord};
@@ -11,6 +12,7 @@ use crate::diag::{Code, Diagnostic, Result, reason};
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// How many digits of the training hash name a folder; more only where two hashes begin alike.
 const DIGITS: [usize; 3] = [8, 16, 64];
@@ -93,13 +95,20 @@ impl RunFolder {
         self.path.join("intervention")
     }
 
-    /// Writes `spec.reft`, `plan.json` and `env.json`.
+    /// Writes `spec.reft` and `plan.json`.
     ///
     /// # Errors
     /// `E0501` with the path and the cause.
-    pub fn describe(&self, spec: &str, plan: &str, environment: &Environment) -> Result<()> {
+    pub fn describe(&self, spec: &str, plan: &str) -> Result<()> {
         atomic::write(&self.path.join("spec.reft"), spec.as_bytes())?;
-        atomic::write(&self.path.join("plan.json"), plan.as_bytes())?;
+        atomic::write(&self.path.join("plan.json"), plan.as_bytes())
+    }
+
+    /// Writes `env.json`, before stages are run.
+    ///
+    /// # Errors
+    /// `E0501` with the path and the cause.
+    pub fn record_environment(&self, environment: &Environment) -> Result<()> {
         write_json(&self.path.join("env.json"), environment)
     }
 
@@ -188,10 +197,10 @@ impl RunFolder {
         std::fs::rename(stages, &result).map_err(|cause| unwritable(&result, &cause))
     }
 
-    /// Adds a line to `log.txt`. A log that cannot be written does not stop a run.
+    /// Adds a line to `log.txt`, after the time of day. A log that cannot be written does not stop a run.
     pub fn log(&self, line: &str) {
         if let Ok(mut file) = File::options().create(true).append(true).open(self.path.join("log.txt")) {
-            let _ = file.write_all(format!("{line}\n").as_bytes());
+            let _ = file.write_all(format!("{} {line}\n", clock::utc(SystemTime::now())).as_bytes());
         }
     }
 

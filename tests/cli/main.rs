@@ -1,0 +1,13 @@
+//! The command line from outside: the real binary, real files, real signals.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod commands;
+mod failures;
+mod hub;
+#[cfg(unix)]
+mod interrupts;
+mod runs;
+mod streams;
+mod support;
+mod watching;
