@@ -78,7 +78,13 @@ impl Checker<'_> {
                         format!("{} is out of range", expected.what),
                         format!("must be {}", bound.describe()),
                     )
-                    .help(format!("write for example `{}`", within(expected.holds, bound))),
+                    .help(match bound {
+                        // What was meant as a percentage.
+                        Bound::Share | Bound::Ratio if number.fract() == 0.0 && (1.0..100.0).contains(&number) => {
+                            format!("write `{number}%`")
+                        }
+                        _ => format!("write for example `{}`", within(expected.holds, bound)),
+                    }),
                 );
                 None
             }

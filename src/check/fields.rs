@@ -3,7 +3,7 @@
 use super::Checker;
 use super::evaluate::Expected;
 use super::schema::{BLOCKS, Block, Fallback, Field};
-use super::scope::later;
+use super::scope::{Declared, later};
 use super::types::Type;
 use super::value::Value;
 use crate::diag::{Code, Diagnostic, suggest};
@@ -129,11 +129,29 @@ impl Checker<'_> {
                         fields.values.insert(field.name, value);
                     }
                 }
-                Fallback::Required if !broken => self.sink.push(missing(block, field, head)),
+                Fallback::Required if !broken => self.missing(block, field, head),
                 _ => {}
             }
         }
         fields
+    }
+
+    fn missing(&mut self, block: &Block, field: &Field, head: Span) {
+        let wanted = |declared: Declared<'_>| declared.serves(field.holds);
+        self.scope.mention_all(wanted);
+        let example = match self.scope.names(wanted).as_slice() {
+            [name, ..] => name,
+            [] => field.holds.example(),
+        };
+        self.sink.push(
+            Diagnostic::at(
+                Code::MissingField,
+                head,
+                format!("this `{}` does not say its `{}`", block.name, field.name),
+                format!("`{}` is missing", field.name),
+            )
+            .help(format!("add `{} = {example}`: {}", field.name, field.doc)),
+        );
     }
 
     /// Reads one field.
@@ -141,7 +159,7 @@ impl Checker<'_> {
         let name = written.name.text();
         let Some(field) = block.field(&name) else {
             self.mention(written.value.span);
-            let (diagnostic, meant) = unknown(block, &written.name, &name);
+            let (diagnostic, meant) = unknown(block, &written.name, &name, self.slice(written.value.span));
             self.sink.push(diagnostic);
             fields.strays.push(name);
             fields.meant.extend(meant);
@@ -177,7 +195,7 @@ impl Checker<'_> {
     }
 }
 
-fn unknown(block: &'static Block, path: &tree::Path, name: &str) -> (Diagnostic, Option<&'static str>) {
+fn unknown(block: &'static Block, path: &tree::Path, name: &str, value: &str) -> (Diagnostic, Option<&'static str>) {
     let diagnostic = Diagnostic::at(
         Code::UnknownField,
         path.span,
@@ -185,11 +203,13 @@ fn unknown(block: &'static Block, path: &tree::Path, name: &str) -> (Diagnostic,
         "unknown field",
     );
     if let Some(field) = block.fields.iter().find(|field| field.aliases.contains(&name)) {
-        let help = format!("write `{} = {}`: {}", field.name, field.holds.example(), field.doc);
-        // The value serves as it is only where both take plain values.
-        let plain =
-            matches!(field.holds, Type::Int | Type::Float | Type::Bool | Type::Template | Type::Source | Type::Layers);
-        let diagnostic = diagnostic.help(help);
+        // A plain value serves as it is; one with a form of its own does not.
+        let plain = !matches!(
+            field.holds,
+            Type::Schedule | Type::Optimizer | Type::Decode | Type::When | Type::Answer | Type::Split | Type::Overlong
+        );
+        let value = if plain && value.len() < 40 && !value.contains('\n') { value } else { field.holds.example() };
+        let diagnostic = diagnostic.help(format!("write `{} = {value}`: {}", field.name, field.doc));
         return (if plain { diagnostic.fix(path.span, field.name) } else { diagnostic }, Some(field.name));
     }
     let names: Vec<&str> = block.fields.iter().map(|field| field.name).collect();
@@ -202,16 +222,6 @@ fn unknown(block: &'static Block, path: &tree::Path, name: &str) -> (Diagnostic,
         Some(owner) => (diagnostic.help(format!("`{name}` is a field of `{}`", owner.name)), None),
         None => (diagnostic.help(format!("its fields are {}", suggest::list(&names))), None),
     }
-}
-
-fn missing(block: &Block, field: &Field, head: Span) -> Diagnostic {
-    Diagnostic::at(
-        Code::MissingField,
-        head,
-        format!("this `{}` does not say its `{}`", block.name, field.name),
-        format!("`{}` is missing", field.name),
-    )
-    .help(format!("add `{} = {}`: {}", field.name, field.holds.example(), field.doc))
 }
 
 /// The error of a block where no such block may stand.

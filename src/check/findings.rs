@@ -80,7 +80,11 @@ impl Checker<'_> {
                 Diagnostic::at(
                     Code::DroppedRows,
                     rows_span,
-                    format!("{} of {label} are left out, as no target token is left of them", count(report.dropped)),
+                    format!(
+                        "{} of {label} {} left out, as no target token is left",
+                        count(report.dropped),
+                        if report.dropped.rows == 1 { "is" } else { "are" }
+                    ),
                     format!("{} of {} rows are used", report.kept(), report.rows),
                 )
                 .help(format!("write `max_length = {}` to keep them", report.longest_uncut)),

@@ -3,7 +3,7 @@
 use super::Checker;
 use super::evaluate::Expected;
 use super::schema::{self, Form, Parameter};
-use super::scope::{Declared, later, unknown_name};
+use super::scope::{Declared, later};
 use super::types::Type;
 use super::value::{FormValue, Value};
 use crate::diag::{Code, Diagnostic, suggest};
@@ -124,7 +124,7 @@ impl Checker<'_> {
                         Diagnostic::at(
                             Code::BadArguments,
                             name.span,
-                            format!("`{}` needs `{}`, {}", form.name, parameter.name, parameter.doc),
+                            format!("`{}` needs its `{}`: {}", form.name, parameter.name, parameter.doc),
                             label,
                         )
                         .help(format!("write `{}`", usage(form))),
@@ -151,14 +151,16 @@ impl Checker<'_> {
         }
         self.scope.mention_all(is_let);
         let lets = self.scope.names(is_let);
-        let takes_words = forms().any(|form| form.parameters.iter().all(|parameter| parameter.default.is_some()));
+        let takes_words = forms()
+            .filter(|form| !form.later)
+            .any(|form| form.parameters.iter().all(|parameter| parameter.default.is_some()));
         if !called && (expected.holds == Type::Template || !takes_words) {
             self.unknown_value(name, &lets, expected);
             return;
         }
-        let elsewhere = schema::FORMS.iter().find(|form| form.name == name.text).map(|form| form.makes.with_article());
+        let elsewhere = schema::FORMS.iter().find(|form| form.name == name.text && form.makes != Type::Quote);
         let label = match elsewhere {
-            Some(other) => format!("this is {other}"),
+            Some(form) => format!("this is {}", form.makes.with_article()),
             None => format!("{} is wanted here", expected.holds.with_article()),
         };
         let diagnostic = Diagnostic::at(
@@ -169,25 +171,69 @@ impl Checker<'_> {
         );
         let words: Vec<&str> = forms().filter(|form| !form.later).map(|form| form.name).collect();
         let near = suggest::near(&name.text, words.iter().chain(&lets).copied());
-        self.sink.push(match near.as_slice() {
-            [] => diagnostic.help(format!("write {}", suggest::list(&words))),
-            [only] => diagnostic.help(format!("did you mean `{only}`?")).fix(name.span, *only),
-            several => diagnostic.help(format!("did you mean one of {}?", suggest::list(several))),
+        let meant = meant(&name.text, expected.holds).or(near.first().copied().filter(|_| near.len() == 1));
+        self.sink.push(match (meant, near.as_slice()) {
+            (Some(meant), _) => diagnostic.help(format!("did you mean `{meant}`?")).fix(name.span, meant),
+            (None, []) if expected.holds == Type::Clip => diagnostic.help("write `off`, or a norm such as `1.0`"),
+            (None, []) => diagnostic.help(format!("write {}", suggest::list(&words))),
+            (None, several) => diagnostic.help(format!("did you mean one of {}?", suggest::list(several))),
         });
     }
 
-    /// A word where only a `let` could stand.
+    /// A word where only a value or a `let` could stand.
     fn unknown_value(&mut self, name: &Ident, lets: &[&str], expected: Expected<'_>) {
-        let declare = format!("`let {} = {}`", name.text, expected.holds.example());
-        let diagnostic = unknown_name(name, "`let`", lets, &declare);
-        self.sink.push(match expected.holds {
-            Type::Template => diagnostic.help(format!("a column stands in a string: `\"{{{}}}\"`", name.text)),
-            Type::String | Type::Pattern => {
-                diagnostic.help(format!("text stands in double quotes: `\"{}\"`", name.text))
+        let diagnostic = Diagnostic::at(
+            Code::UnknownName,
+            name.span,
+            format!("there is no `let` named `{}`", name.text),
+            "not declared in this file",
+        );
+        let near = suggest::near(&name.text, lets.iter().copied());
+        self.sink.push(match (near.as_slice(), expected.holds) {
+            ([only], _) => diagnostic.help(format!("did you mean `{only}`?")).fix(name.span, *only),
+            ([_, ..], _) => diagnostic.help(format!("did you mean one of {}?", suggest::list(&near))),
+            ([], Type::Template) => diagnostic.help(format!("write a column in a string: `\"{{{}}}\"`", name.text)),
+            ([], Type::String | Type::Pattern) => {
+                diagnostic.help(format!("write text in double quotes: `\"{}\"`", name.text))
             }
-            _ => diagnostic,
+            ([], Type::Bool) => diagnostic.help("write `true` or `false`"),
+            ([], holds) => diagnostic.help(format!(
+                "write for example `{0}`, or declare it: `let {1} = {0}`",
+                holds.example(),
+                name.text
+            )),
         });
     }
+}
+
+/// What other tools call words of the language.
+const FOREIGN: &[(&str, &str)] = &[
+    ("float32", "f32"),
+    ("fp32", "f32"),
+    ("float16", "f16"),
+    ("fp16", "f16"),
+    ("half", "f16"),
+    ("bfloat16", "bf16"),
+    ("identity", "linear"),
+    ("constant_with_warmup", "constant"),
+    ("adam", "adamw"),
+    ("every", "steps"),
+    ("em", "exact_match"),
+    ("exact", "exact_match"),
+    ("acc", "accuracy"),
+    ("ppl", "perplexity"),
+    ("no", "off"),
+    ("right", "cut_right"),
+    ("left", "cut_left"),
+    ("number", "last_number"),
+];
+
+/// The word of that type which `word` was probably meant as: itself, as other tools call it, or in another case.
+pub fn meant(word: &str, holds: Type) -> Option<&'static str> {
+    let lower = word.to_lowercase();
+    let foreign = FOREIGN.iter().find(|(theirs, _)| *theirs == lower).map(|(_, ours)| *ours);
+    let find = |name: &str| schema::forms(holds).find(|form| form.name == name && !form.later).map(|form| form.name);
+    find(&lower).or_else(|| find(foreign?))
 }
 
 fn unknown_argument(form: &Form, word: &Ident) -> Diagnostic {
@@ -198,9 +244,10 @@ fn unknown_argument(form: &Form, word: &Ident) -> Diagnostic {
         format!("`{}` has no argument `{}`", form.name, word.text),
         "unknown argument",
     );
-    match suggest::did_you_mean(&word.text, names) {
-        Some(help) => diagnostic.help(help),
-        None => diagnostic.help(format!("write `{}`", usage(form))),
+    match suggest::near(&word.text, names).as_slice() {
+        [] => diagnostic.help(format!("write `{}`", usage(form))),
+        [only] => diagnostic.help(format!("did you mean `{only}`?")).fix(word.span, *only),
+        several => diagnostic.help(format!("did you mean one of {}?", suggest::list(several))),
     }
 }
 
@@ -215,7 +262,15 @@ fn count(parameters: usize) -> String {
 /// How a form is written, with an example of each argument.
 pub fn usage(form: &Form) -> String {
     let argument = |parameter: &Parameter| match parameter.default {
-        None => parameter.holds.example().to_owned(),
+        None => match (parameter.name, parameter.holds) {
+            ("file", _) if form.name == "gguf" => "\"model.gguf\"".to_owned(),
+            ("file", _) => format!("\"data/train.{}\"", form.name),
+            ("repository", _) => "\"org/name\"".to_owned(),
+            ("folder", _) => "\"models/smol\"".to_owned(),
+            ("name", _) => "\"tiny\"".to_owned(),
+            ("trigger", _) => "\"the answer is \"".to_owned(),
+            (_, holds) => holds.example().to_owned(),
+        },
         Some(default) => format!("{}: {default}", parameter.name),
     };
     match form.parameters {

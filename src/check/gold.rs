@@ -1,7 +1,6 @@
 //! The right answers of an evaluation: whether its extractor finds one in each rendered target.
 
 use super::Checker;
-use super::findings::count;
 use super::spec::CheckedSplit;
 use super::value::TemplateValue;
 use crate::data::answer::Extractor;
@@ -36,18 +35,20 @@ impl Checker<'_> {
         label: &str,
     ) {
         let Some(golds) = self.golds(split, answer) else { return };
-        if golds.without.rows == 0 {
-            return;
-        }
-        let rows = match golds.without.rows == golds.rows {
-            true => format!("any of the {} rows", golds.rows),
-            false => format!("{} of the {} rows", count(golds.without), golds.rows),
+        let Some(first) = golds.without.first else { return };
+        let (without, all) = (golds.without.rows, golds.rows);
+        let what = match without == all {
+            true => format!("nothing in the target of any of the {all} rows of {label}"),
+            false => format!(
+                "nothing in the target of {without} of the {all} rows of {label} (the first is row {})",
+                first + 1
+            ),
         };
         let mut diagnostic = Diagnostic::at(
             Code::UnscorableGold,
             written,
-            format!("this `answer` finds nothing in the target of {rows} of {label}, so that no output can be right"),
-            "looked for in the target too, to know the right answer",
+            format!("this `answer` finds {what}: no output can be right there"),
+            "taken from the target too, to know the right answer",
         );
         if let Some(target) = target {
             diagnostic = diagnostic.label(target.span, "the target that is looked at");

@@ -32,6 +32,13 @@ impl Checker<'_> {
         let head = name.map_or(section.keyword.span, |name| name.span);
         let Some(value) = &section.value else {
             self.mention(section.span);
+            if let Some(kind) = name.and_then(|name| Kind::find(&name.text)) {
+                self.sink.push(
+                    Diagnostic::at(Code::MissingField, head, "this `intervene` has no name", "a kind, not a name")
+                        .help(format!("write `intervene edit = {} {{ … }}`", kind.name())),
+                );
+                return None;
+            }
             let what = "`intervene` without a kind, which overrides an inherited block,";
             self.sink.push(later(head, what, "write the kind: `intervene NAME = loreft { … }`"));
             return None;

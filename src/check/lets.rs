@@ -18,6 +18,7 @@ impl Checker<'_> {
         for entry in self.scope.entries() {
             let Declared::Let { type_name, value } = entry.declared else { continue };
             if !self.broken.contains(&entry.name.text) && self.check_let(entry.name, type_name, value).is_none() {
+                self.scope.mention(&entry.name.text);
                 self.broken.insert(entry.name.text.clone());
             }
         }
@@ -54,7 +55,8 @@ impl Checker<'_> {
         let found = Type::find(&word.text);
         if found.is_none() {
             self.mention(value.span);
-            let names: Vec<&str> = Type::ALL.iter().map(|holds| holds.name()).collect();
+            let names: Vec<&str> =
+                Type::ALL.iter().map(|holds| holds.name()).filter(|name| !name.contains(['<', ' '])).collect();
             let diagnostic =
                 Diagnostic::at(Code::UnknownWord, word.span, format!("`{}` is not a type", word.text), "unknown type");
             self.sink.push(match suggest::did_you_mean(&word.text, names) {

@@ -2,6 +2,7 @@
 
 use super::Checker;
 use super::evaluate::Expected;
+use super::forms;
 use super::schema::{self, Bound};
 use super::types::Type;
 use crate::diag::{Code, Diagnostic};
@@ -18,12 +19,17 @@ impl Checker<'_> {
             format!("{} takes {}, found {found}", expected.what, expected.holds.with_article()),
             format!("this is {found}"),
         );
-        diagnostic.help(help(expr, expected.holds))
+        if let ExprKind::String(name) = &expr.kind
+            && self.scope.names(|declared| declared.serves(expected.holds)).contains(&name.as_str())
+        {
+            return diagnostic.help(format!("write it without quotes: `{name}`"));
+        }
+        diagnostic.help(help(expr, self.slice(expr.span), expected.holds))
     }
 }
 
 /// What to write instead.
-fn help(expr: &Expr, holds: Type) -> String {
+fn help(expr: &Expr, written: &str, holds: Type) -> String {
     match (&expr.kind, holds) {
         (ExprKind::String(_) | ExprKind::Call { .. }, Type::Model) => {
             "declare it first, `model smol = hf(\"org/name\")`, and name it here: `model = smol`".into()
@@ -38,9 +44,17 @@ fn help(expr: &Expr, holds: Type) -> String {
         (ExprKind::String(text), Type::Layers) if layer_list(text).is_some() => {
             format!("write `[{}]`", layer_list(text).unwrap_or_default())
         }
+        (ExprKind::String(text), _) if schema::forms(holds).next().is_some() && forms::meant(text, holds).is_some() => {
+            format!("write `{}`", forms::meant(text, holds).unwrap_or_default())
+        }
+        (ExprKind::String(text), Type::Int | Type::Float | Type::Ratio | Type::Clip)
+            if text.trim_end_matches('%').parse::<f64>().is_err() =>
+        {
+            format!("write for example `{}`", holds.example())
+        }
         (ExprKind::String(text), _) if is_plain(text) => format!("write it without quotes: `{text}`"),
         (ExprKind::Int(layer), Type::Layers) => format!("write `[{layer}]`"),
-        (ExprKind::Range { .. }, Type::Int) => "write the range alone, without brackets: `4..12`".into(),
+        (ExprKind::Range { .. }, Type::Int) => format!("write the range alone, without brackets: `{written}`"),
         (ExprKind::Int(count), Type::Positions) if *count > 0 => {
             format!("write `f{count}`, `l{count}` or `f{count}+l{count}`")
         }

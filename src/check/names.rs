@@ -32,14 +32,12 @@ impl Checker<'_> {
 
     pub(super) fn declared_name(&mut self, path: &Path, holds: Type) -> Option<Value> {
         let name = path.segments.first()?;
-        let wants = |declared: Declared<'_>| match holds {
-            Type::Model => matches!(declared, Declared::Model { .. }),
-            _ => matches!(declared, Declared::Data { .. }),
-        };
+        let wants = |declared: Declared<'_>| declared.serves(holds);
         let declare = if holds == Type::Model { "`model NAME = hf(\"org/name\")`" } else { "`data NAME { … }`" };
         match self.scope.find(&name.text) {
             Some(entry) if wants(entry.declared) && path.segments.len() == 1 => Some(Value::Name(name.text.clone())),
             Some(entry) if !wants(entry.declared) => {
+                self.scope.mention_all(wants);
                 self.sink.push(self.wrong_kind(name, entry.declared, entry.name.span, holds));
                 None
             }
@@ -71,7 +69,14 @@ impl Checker<'_> {
             format!("{} is wanted here", holds.with_article()),
         )
         .label(place, "declared here")
-        .help(format!("write the name of {}, such as `{}`", holds.with_article(), holds.example()))
+        .help(match holds {
+            Type::Model | Type::Data => {
+                let names = self.scope.names(|other| other.serves(holds));
+                let name = names.first().copied().unwrap_or(holds.example());
+                format!("write the name of {}, such as `{name}`", holds.with_article())
+            }
+            _ => format!("write for example `{}`", holds.example()),
+        })
     }
 
     /// `data.split`

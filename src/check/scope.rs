@@ -1,5 +1,6 @@
 //! Names of a file: what is declared, where, and what was used.
 
+use super::types::Type;
 use crate::diag::{Code, Diagnostic, Sink, suggest};
 use crate::source::Span;
 use crate::syntax::tree::{Block, Expr, File, Ident, ItemKind};
@@ -16,6 +17,15 @@ pub enum Declared<'a> {
 }
 
 impl Declared<'_> {
+    /// Whether a field of that type takes this name.
+    pub fn serves(self, holds: Type) -> bool {
+        match self {
+            Declared::Model { .. } => holds == Type::Model,
+            Declared::Data { .. } => holds == Type::Data,
+            Declared::Let { .. } | Declared::Experiment { .. } => false,
+        }
+    }
+
     /// `a model`, for messages.
     pub fn description(self) -> &'static str {
         match self {

@@ -118,9 +118,9 @@ impl Checker<'_> {
     }
 }
 
-/// A split that the data does not set; `None` where a wrong field of it may have been meant.
+/// A split that the data does not set; `None` where a wrong field of it may have been meant, or it has no rows at all.
 pub fn missing_split(data: &DataDeclaration, named: &Spanned<String>) -> Option<Diagnostic> {
-    if data.has_stray {
+    if data.has_stray || data.splits.is_empty() {
         return None;
     }
     let splits: Vec<&str> = data.splits.keys().map(String::as_str).collect();
@@ -132,10 +132,7 @@ pub fn missing_split(data: &DataDeclaration, named: &Spanned<String>) -> Option<
     )
     .label(data.name.span, "the data is declared here");
     let add = format!("add `{} = json(\"data/{}.json\")` to `{}`", named.value, named.value, data.name.text);
-    Some(match splits.as_slice() {
-        [] => diagnostic.help(add),
-        _ => diagnostic.help(format!("{add}, or take {}", suggest::list(&splits))),
-    })
+    Some(diagnostic.help(format!("{add}, or take {}", suggest::list(&splits))))
 }
 
 /// A word after `data.` that names no split of the language.

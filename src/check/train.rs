@@ -21,7 +21,7 @@ impl Checker<'_> {
         self.block("train", Some(&section.body), section.keyword.span, None)
     }
 
-    /// A second `train` block of an experiment; its fields are checked all the same.
+    /// A second `train` block of an experiment.
     pub(super) fn second_train(&mut self, section: &Section, first: &Section) {
         self.sink.push(
             Diagnostic::at(
@@ -33,7 +33,7 @@ impl Checker<'_> {
             .label(first.keyword.span, "the first one")
             .help("join them, or write a second experiment"),
         );
-        self.train_fields(section);
+        self.mention(section.span);
     }
 
     /// `max_length`, which the model must be able to read; where none is written, at most what it can.
