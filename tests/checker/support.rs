@@ -24,7 +24,7 @@ pub fn rows(count: usize) -> String {
 /// The files that pages, documents and tests name.
 pub fn world() -> MemoryWorld {
     let test = rows(24).lines().skip(20).map(|line| line.to_owned() + "\n").collect::<String>();
-    let long = rows(8) + &rows(8).replace("a fine cup", &"a fine cup and ".repeat(40));
+    let long = rows(8) + &rows(8).replace("a fine cup", &"a fine cup and ".repeat(15));
     let gaps = rows(3) + "{\"text\": \"bad\"}\n";
     let blank = rows(3).replace("\"label\": \"no\"", "\"label\": \"\"");
     MemoryWorld::default()
