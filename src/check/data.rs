@@ -144,14 +144,22 @@ impl Checker<'_> {
                     self.world.remember("table", &key, &digest::json(&table));
                     table
                 }
-                Err(diagnostic) => {
+                Err(mut diagnostic) => {
+                    if diagnostic.help.is_empty() {
+                        let mend = "mend the file there, or read it as what it is: `json`, `jsonl`, `csv` or `tsv`";
+                        diagnostic.help.push(mend.into());
+                    }
                     self.blame(diagnostic, source.span);
                     return None;
                 }
             },
         };
         if table.rows == 0 {
-            self.blame(Box::new(source.value.nothing_left(name, table.file_rows)), source.span);
+            let mut diagnostic = source.value.nothing_left(name, table.file_rows);
+            if diagnostic.help.is_empty() {
+                diagnostic.help.push("name a file that has rows".into());
+            }
+            self.blame(Box::new(diagnostic), source.span);
             return None;
         }
         Some(table)

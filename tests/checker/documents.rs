@@ -1,7 +1,9 @@
 //! `docs/`: the reference is what the tables say, and every example of the language's page is checked.
 
+use crate::compile::{compile, machine};
 use crate::support::{checked, completed, world};
 use reftc::diag::{Code, Severity};
+use reftc::source::Sources;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -45,5 +47,22 @@ fn a_spec_that_cannot_be_read_is_a_finding() {
         .expect("the program runs");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(text.contains(&format!("error[{}]", Code::UnreadableSpec.as_str())), "{text}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn ten_mistakes_are_ten_findings_each_with_its_place_and_a_way_out() {
+    // The folder that the paths of the spec are relative to.
+    let path = root().join("tests/check/ten_mistakes.reft");
+    let mut sources = Sources::default();
+    let id = sources.add(&path, read(path.clone()));
+    let source = sources.file(id).expect("the file was just added");
+    let (found, spec) = compile(source, id, &machine());
+    assert_eq!(found.len(), 10);
+    assert_eq!(spec.experiments.len(), 0);
+    for finding in &found {
+        assert!(!finding.labels.is_empty() && !finding.help.is_empty(), "{finding:?}");
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_reftc")).arg("check").arg(&path).output().expect("the program runs");
     assert_eq!(output.status.code(), Some(1));
 }

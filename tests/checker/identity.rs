@@ -137,7 +137,6 @@ fn what_decides_nothing_is_in_no_hash() {
     let original = first(planned(SPEC, &world())).hashes;
     let renamed = SPEC
         .replace("rows", "lines")
-        .replace("tiny {", "tiny {")
         .replace("model tiny", "model small")
         .replace("model = tiny", "model = small")
         .replace("reviews", "opinions")
