@@ -192,7 +192,8 @@ impl World for MemoryWorld {
     }
 
     fn model(&self, source: &ModelSource) -> Result<Box<dyn KnownModel>> {
-        let locator = Locator { hub: HubSettings::from_variables(|_| None), cache: Cache::default() };
+        let hub = HubSettings { offline: true, ..HubSettings::from_variables(|_| None) };
+        let locator = Locator { hub, cache: Cache::default() };
         Ok(Box::new(locator.locate(source, Wanted::Metadata, &mut |_| {})?))
     }
 

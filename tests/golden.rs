@@ -4,10 +4,14 @@
 
 #![allow(clippy::expect_used, clippy::panic)]
 
+#[path = "support/compile.rs"]
+mod compile;
 #[path = "support/dump.rs"]
 mod dump;
 
 use reftc::diag::{Diagnostic, render};
+use reftc::plan::{self, Plan};
+use reftc::report::{self, table::Style};
 use reftc::source::{FileId, Sources};
 use reftc::syntax;
 use std::path::{Path, PathBuf};
@@ -16,7 +20,13 @@ use std::path::{Path, PathBuf};
 type Function = fn(&Sources, FileId) -> String;
 
 /// The folders under `tests/` and what is made of each of their files.
-const FOLDERS: &[(&str, Function)] = &[("syntax", tree_and_diagnostics), ("format", formatted)];
+const FOLDERS: &[(&str, Function)] = &[
+    ("syntax", tree_and_diagnostics),
+    ("format", formatted),
+    ("check", checked),
+    ("plan", planned),
+    ("plan_json", planned_as_json),
+];
 
 fn tree_and_diagnostics(sources: &Sources, id: FileId) -> String {
     let file = sources.file(id).expect("the file was just added");
@@ -31,6 +41,29 @@ fn formatted(sources: &Sources, id: FileId) -> String {
     syntax::format(&tree, text)
 }
 
+fn checked(sources: &Sources, id: FileId) -> String {
+    let (diagnostics, _) =
+        compile::compile(sources.file(id).expect("the file was just added"), id, &compile::machine());
+    let summary = render::summary(&diagnostics);
+    format!("{}{summary}\n", rendered(&diagnostics, sources))
+}
+
+fn plan(sources: &Sources, id: FileId) -> Plan {
+    let (diagnostics, spec) =
+        compile::compile(sources.file(id).expect("the file was just added"), id, &compile::machine());
+    assert_eq!(rendered(&diagnostics, sources), "", "only specs without findings are planned");
+    plan::lower(&spec)
+}
+
+fn planned(sources: &Sources, id: FileId) -> String {
+    let plans = plan(sources, id).experiments;
+    plans.iter().map(|plan| report::plan::text(plan, Style::Unicode)).collect::<Vec<_>>().join("\n")
+}
+
+fn planned_as_json(sources: &Sources, id: FileId) -> String {
+    serde_json::to_string_pretty(&plan(sources, id)).expect("a plan is plain data") + "\n"
+}
+
 fn rendered(diagnostics: &[Diagnostic], sources: &Sources) -> String {
     render::render(diagnostics, sources, render::Format::Human(render::human::Style::PLAIN))
 }
@@ -38,6 +71,8 @@ fn rendered(diagnostics: &[Diagnostic], sources: &Sources) -> String {
 #[test]
 fn golden_files_are_as_committed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    // What is shown of a path must not depend on where the repository lies.
+    std::env::set_current_dir(&root).expect("the folder of the tests is there");
     let bless = std::env::var_os("REFTC_BLESS").is_some();
     let mut wrong = Vec::new();
     let mut seen = 0;

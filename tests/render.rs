@@ -33,9 +33,7 @@ fn labels_lie_in_several_files() {
         .help("or remove it")
         .note("the chain is a, c");
     let expected = "\
-E0104
-
-  × `a` leads back to itself
+error[E0104]: `a` leads back to itself
    ╭─[file0.reft:1:9]
  1 │ let a = b.c
    ·         ─┬─
@@ -68,7 +66,7 @@ Advice:
 fn a_finding_without_a_place_is_shown() {
     let diagnostic = Diagnostic::new(Code::ModelNotFound, "no model at models/x").help("run `reftc doctor`");
     let none = Sources::default();
-    assert_eq!(plain(&diagnostic, &none), "E0301\n\n  × no model at models/x\n  help: run `reftc doctor`\n");
+    assert_eq!(plain(&diagnostic, &none), "error[E0301]: no model at models/x\n  help: run `reftc doctor`\n");
     let all = [diagnostic.clone(), diagnostic.in_file("models/x", None)];
     let short = "error[E0301]: no model at models/x\nmodels/x: error[E0301]: no model at models/x\n";
     assert_eq!(render(&all, &none, Format::Short), short);
@@ -111,7 +109,7 @@ fn spans_at_the_edges_are_drawn() {
                     .label(span(7, 0, 1), "in no file");
                 let shown = plain(&diagnostic, &sources);
                 assert!(
-                    shown.contains("× wrong") && !shown.contains("OutOfBounds"),
+                    shown.contains("error[E0001]: wrong") && !shown.contains("OutOfBounds"),
                     "{text:?} {start}..{end}\n{shown}"
                 );
                 assert!(text.trim().is_empty() || shown.contains("here"), "{text:?} {start}..{end}\n{shown}");

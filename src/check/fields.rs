@@ -3,7 +3,8 @@
 use super::Checker;
 use super::evaluate::Expected;
 use super::schema::{BLOCKS, Block, Fallback, Field};
-use super::scope::later;
+use super::scope::{Declared, later};
+use super::types::Type;
 use super::value::Value;
 use crate::diag::{Code, Diagnostic, suggest};
 use crate::source::{Span, Spanned};
@@ -11,9 +12,14 @@ use crate::syntax::tree;
 use std::collections::BTreeMap;
 
 /// The values of a block's fields. A field that is absent was reported, or may be left out.
+#[derive(Default)]
 pub struct Fields {
     values: BTreeMap<&'static str, Spanned<Value>>,
     written: BTreeMap<&'static str, Span>,
+    /// Names of no field of this block that stand in it all the same.
+    strays: Vec<String>,
+    /// Fields that the strays were probably meant as.
+    meant: Vec<&'static str>,
 }
 
 impl Fields {
@@ -25,6 +31,21 @@ impl Fields {
     /// Where the field was written, if it was: from its name to the end of its value.
     pub fn written(&self, name: &str) -> Option<Span> {
         self.written.get(name).copied()
+    }
+
+    /// Whether the field is written, rightly or wrongly: it is not missing then.
+    pub fn is_attempted(&self, name: &str) -> bool {
+        self.written.contains_key(name) || self.meant.contains(&name)
+    }
+
+    /// Whether a field stands here that the block does not have.
+    pub fn has_stray(&self) -> bool {
+        !self.strays.is_empty()
+    }
+
+    /// Whether a field of that other block stands here, where it has no business.
+    pub fn has_stray_of(&self, block: &Block) -> bool {
+        self.strays.iter().any(|name| block.field(name).is_some())
     }
 
     /// A whole number that the table's bounds made fit.
@@ -60,15 +81,15 @@ impl Checker<'_> {
         head: Span,
         sections: Option<&mut Vec<&'t tree::Section>>,
     ) -> Fields {
-        let mut fields = Fields { values: BTreeMap::new(), written: BTreeMap::new() };
-        let mut excused: Vec<&'static str> = Vec::new();
+        let mut fields = Fields::default();
         let mut broken = false;
         let mut inner = Vec::new();
         for entry in body.map_or(&[][..], |body| &body.entries) {
             match entry {
-                tree::Entry::Field(field) => excused.extend(self.field(block, field, &mut fields)),
+                tree::Entry::Field(field) => self.field(block, field, &mut fields),
                 tree::Entry::Section(section) => inner.push(section),
                 tree::Entry::Comparison(comparison) => {
+                    self.mention(comparison.span);
                     self.sink.push(
                         Diagnostic::at(
                             Code::MisplacedBlock,
@@ -82,19 +103,24 @@ impl Checker<'_> {
                 tree::Entry::Remove(remove) => {
                     self.sink.push(later(remove.span, "`remove`", "delete the block from the experiment"));
                 }
-                tree::Entry::Bad(_) => broken = true,
+                tree::Entry::Bad(span) => {
+                    self.mention(*span);
+                    broken = true;
+                }
             }
         }
         match sections {
             Some(sections) => sections.extend(inner),
             None => {
                 for section in inner {
+                    self.mention(section.span);
                     self.sink.push(misplaced(section, block));
+                    broken = true;
                 }
             }
         }
         for field in block.fields {
-            if fields.written.contains_key(field.name) || excused.contains(&field.name) {
+            if fields.is_attempted(field.name) {
                 continue;
             }
             match field.default {
@@ -103,20 +129,41 @@ impl Checker<'_> {
                         fields.values.insert(field.name, value);
                     }
                 }
-                Fallback::Required if !broken => self.sink.push(missing(block, field, head)),
+                Fallback::Required if !broken => self.missing(block, field, head),
                 _ => {}
             }
         }
         fields
     }
 
-    /// Reads one field; gives the name of the field that was probably meant, so that it is not reported as missing.
-    fn field(&mut self, block: &'static Block, written: &tree::Field, fields: &mut Fields) -> Option<&'static str> {
+    fn missing(&mut self, block: &Block, field: &Field, head: Span) {
+        let wanted = |declared: Declared<'_>| declared.serves(field.holds);
+        self.scope.mention_all(wanted);
+        let example = match self.scope.names(wanted).as_slice() {
+            [name, ..] => name,
+            [] => field.holds.example(),
+        };
+        self.sink.push(
+            Diagnostic::at(
+                Code::MissingField,
+                head,
+                format!("this `{}` does not say its `{}`", block.name, field.name),
+                format!("`{}` is missing", field.name),
+            )
+            .help(format!("add `{} = {example}`: {}", field.name, field.doc)),
+        );
+    }
+
+    /// Reads one field.
+    fn field(&mut self, block: &'static Block, written: &tree::Field, fields: &mut Fields) {
         let name = written.name.text();
         let Some(field) = block.field(&name) else {
-            let (diagnostic, meant) = unknown(block, &written.name, &name);
+            self.mention(written.value.span);
+            let (diagnostic, meant) = unknown(block, &written.name, &name, self.slice(written.value.span));
             self.sink.push(diagnostic);
-            return meant;
+            fields.strays.push(name);
+            fields.meant.extend(meant);
+            return;
         };
         if let Some(first) = fields.written.get(field.name) {
             self.sink.push(
@@ -129,24 +176,26 @@ impl Checker<'_> {
                 .label(*first, "first set here")
                 .help("remove one of them"),
             );
-            return None;
+            let what = format!("`{name}`");
+            self.evaluate(&written.value, Expected { holds: field.holds, bound: field.bound, what: &what });
+            return;
         }
         fields.written.insert(field.name, written.span);
         if field.default == Fallback::Later {
+            self.mention(written.value.span);
             let help = format!("remove the field; `reftc describe {}` lists what there is", block.name);
             self.sink.push(later(written.name.span, &format!("the field `{name}`"), &help));
-            return None;
+            return;
         }
         let what = format!("`{name}`");
         let expected = Expected { holds: field.holds, bound: field.bound, what: &what };
         if let Some(value) = self.evaluate(&written.value, expected) {
             fields.values.insert(field.name, value);
         }
-        None
     }
 }
 
-fn unknown(block: &'static Block, path: &tree::Path, name: &str) -> (Diagnostic, Option<&'static str>) {
+fn unknown(block: &'static Block, path: &tree::Path, name: &str, value: &str) -> (Diagnostic, Option<&'static str>) {
     let diagnostic = Diagnostic::at(
         Code::UnknownField,
         path.span,
@@ -154,8 +203,14 @@ fn unknown(block: &'static Block, path: &tree::Path, name: &str) -> (Diagnostic,
         "unknown field",
     );
     if let Some(field) = block.fields.iter().find(|field| field.aliases.contains(&name)) {
-        let help = format!("here it is called `{}`: {}", field.name, field.doc);
-        return (diagnostic.help(help).fix(path.span, field.name), Some(field.name));
+        // A plain value serves as it is; one with a form of its own does not.
+        let plain = !matches!(
+            field.holds,
+            Type::Schedule | Type::Optimizer | Type::Decode | Type::When | Type::Answer | Type::Split | Type::Overlong
+        );
+        let value = if plain && value.len() < 40 && !value.contains('\n') { value } else { field.holds.example() };
+        let diagnostic = diagnostic.help(format!("write `{} = {value}`: {}", field.name, field.doc));
+        return (if plain { diagnostic.fix(path.span, field.name) } else { diagnostic }, Some(field.name));
     }
     let names: Vec<&str> = block.fields.iter().map(|field| field.name).collect();
     if let [nearest, ..] = suggest::near(name, names.iter().copied()).as_slice() {
@@ -169,16 +224,6 @@ fn unknown(block: &'static Block, path: &tree::Path, name: &str) -> (Diagnostic,
     }
 }
 
-fn missing(block: &Block, field: &Field, head: Span) -> Diagnostic {
-    Diagnostic::at(
-        Code::MissingField,
-        head,
-        format!("this `{}` does not say its `{}`", block.name, field.name),
-        format!("`{}` is missing", field.name),
-    )
-    .help(format!("add `{} = {}`: {}", field.name, field.holds.example(), field.doc))
-}
-
 /// The error of a block where no such block may stand.
 pub fn misplaced(section: &tree::Section, inside: &Block) -> Diagnostic {
     let word = section.keyword.text.as_str();
@@ -190,10 +235,7 @@ pub fn misplaced(section: &tree::Section, inside: &Block) -> Diagnostic {
         format!("inside `{}`", inside.name),
     );
     if inside.name == "experiment" {
-        return match suggest::did_you_mean(word, inner) {
-            Some(help) => diagnostic.help(help),
-            None => diagnostic,
-        };
+        return diagnostic;
     }
     match inner.contains(&word) {
         true => diagnostic.help(format!("move `{word} {{ … }}` into an `experiment`")),

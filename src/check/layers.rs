@@ -1,12 +1,92 @@
-//! Layers and rank against the model.
+//! Layers: `all`, `[3, 9]`, `4..12`, `first(4)`; and layers and rank against the model.
 
 use super::Checker;
-use super::declarations::ModelDeclaration;
-use super::value::Layers;
+use super::evaluate::Expected;
+use super::model::ModelDeclaration;
+use super::schema::Bound;
+use super::scope::later;
+use super::types::Type;
+use super::value::{FormValue, Layers, Value};
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Span, Spanned};
+use crate::syntax::tree::{Expr, ExprKind};
 
 impl Checker<'_> {
+    /// `all`, `[3, 9]`, `4..12`, `first(4)`, …
+    pub(super) fn layers(&mut self, expr: &Expr, expected: Expected<'_>) -> Option<Value> {
+        let index = Expected { holds: Type::Int, bound: Bound::AtLeast(0), what: "a layer" };
+        let layers = match &expr.kind {
+            ExprKind::List(items) if items.is_empty() => {
+                self.sink.push(
+                    Diagnostic::at(Code::OutOfRange, expr.span, "a list of layers needs at least one", "no layers")
+                        .help("write `all`, or the layers: `[3, 9, 18]`"),
+                );
+                return None;
+            }
+            ExprKind::List(items) => {
+                let found: Vec<_> = items.iter().map(|item| self.listed_layer(item, index)).collect();
+                Layers::List(found.into_iter().collect::<Option<_>>()?)
+            }
+            ExprKind::Range { start, end, inclusive } => {
+                let (Some(start), Some(end)) = (start, end) else {
+                    self.sink.push(
+                        Diagnostic::at(Code::WrongType, expr.span, "a range of layers needs both ends", "an open end")
+                            .help("write for example `4..12`, `first(4)` or `last(4)`"),
+                    );
+                    return None;
+                };
+                let (start, end) = (self.int(start, index), self.int(end, index));
+                Layers::Range { start: start?, end: end?, inclusive: *inclusive }
+            }
+            ExprKind::Sum(_) => {
+                self.mention(expr.span);
+                self.sink.push(later(expr.span, "layer algebra with `+` and `-`", "list the layers: `[3, 9, 18]`"));
+                return None;
+            }
+            ExprKind::Word(path) | ExprKind::Call { name: path, .. } => {
+                let arguments = match &expr.kind {
+                    ExprKind::Call { arguments, .. } => Some(arguments),
+                    _ => None,
+                };
+                let Value::Form(value) = self.form(&path.segments, arguments, expr, expected)? else { return None };
+                self.layer_form(&value)?
+            }
+            _ => {
+                self.sink.push(self.mismatch(expr, expected));
+                return None;
+            }
+        };
+        Some(Value::Layers(layers))
+    }
+
+    fn listed_layer(&mut self, item: &Expr, index: Expected<'_>) -> Option<Spanned<i64>> {
+        let ExprKind::Int(layer @ ..0) = item.kind else { return self.int(item, index) };
+        self.sink.push(
+            Diagnostic::at(Code::OutOfRange, item.span, "layers are counted from 0 up", "must be 0 or more")
+                .help(format!("write `last({})` for layers at the end", layer.unsigned_abs())),
+        );
+        None
+    }
+
+    fn layer_form(&self, value: &FormValue) -> Option<Layers> {
+        let count = || {
+            let argument = value.argument("count")?;
+            Some(Spanned::new(argument.value.as_int()?, argument.span))
+        };
+        Some(match value.form.name {
+            "first" => Layers::First(count()?),
+            "last" => Layers::Last(count()?),
+            "every" => Layers::Every(usize::try_from(count()?.value).ok()?),
+            "depth" => match &value.argument("shares")?.value {
+                Value::List(shares) => {
+                    Layers::Depth(shares.iter().filter_map(|share| share.value.as_number()).collect())
+                }
+                _ => return None,
+            },
+            _ => Layers::All,
+        })
+    }
+
     /// The layers that are meant, ascending and without repeats, checked against the model's layer count.
     pub(super) fn resolve_layers(
         &mut self,

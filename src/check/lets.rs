@@ -1,104 +1,203 @@
-//! Checks of `let`s that hold wherever they are used.
+//! `let`s: what holds wherever they are used, and their values where they are.
 
-use super::Checker;
 use super::evaluate::Expected;
 use super::schema::{self, Bound};
 use super::scope::Declared;
 use super::types::Type;
+use super::value::Value;
+use super::{Checker, cycles};
 use crate::diag::{Code, Diagnostic, suggest};
-use crate::syntax::tree::{Expr, ExprKind};
+use crate::source::Spanned;
+use crate::syntax::tree::{Expr, ExprKind, Ident, Path};
 
 impl Checker<'_> {
-    /// Checks every `let`: its type's name, its value under that type, and that a word without a type is not ambiguous.
+    /// Checks every `let`: its name, its type's name, its value under that type, and that a word without a type is not
+    /// ambiguous.
     pub(super) fn lets(&mut self) {
+        self.broken = cycles::find(self.scope, &mut self.sink);
         for entry in self.scope.entries() {
             let Declared::Let { type_name, value } = entry.declared else { continue };
-            let holds = match type_name {
-                Some(word) => match Type::find(&word.text) {
-                    Some(holds) => Some(holds),
-                    None => {
-                        let names: Vec<&str> = Type::ALL.iter().map(|holds| holds.name()).collect();
-                        let diagnostic = Diagnostic::at(
-                            Code::UnknownWord,
-                            word.span,
-                            format!("`{}` is not a type", word.text),
-                            "unknown type",
-                        );
-                        self.sink.push(match suggest::did_you_mean(&word.text, names) {
-                            Some(help) => diagnostic.help(help),
-                            None => diagnostic,
-                        });
-                        continue;
-                    }
-                },
-                None => self.infer(value),
-            };
-            let Some(holds) = holds else { continue };
-            self.active.push(entry.name.clone());
-            let what = format!("`{}`", entry.name.text);
-            self.evaluate(value, Expected { holds, bound: Bound::Any, what: &what });
-            self.active.pop();
+            if !self.broken.contains(&entry.name.text) && self.check_let(entry.name, type_name, value).is_none() {
+                self.scope.mention(&entry.name.text);
+                self.broken.insert(entry.name.text.clone());
+            }
         }
     }
 
-    /// The type of a `let` without one; reports words that several types would read differently.
-    fn infer(&mut self, value: &Expr) -> Option<Type> {
+    /// `None` after an error in the `let` itself.
+    fn check_let(&mut self, name: &Ident, type_name: Option<&Ident>, value: &Expr) -> Option<()> {
+        if is_position(&name.text) {
+            self.mention(value.span);
+            self.sink.push(
+                Diagnostic::at(
+                    Code::AmbiguousWord,
+                    name.span,
+                    format!("`{}` cannot be a name, as it is a word of positions", name.text),
+                    "a word of the language",
+                )
+                .help(format!("write for example `let my_{} = …`", name.text)),
+            );
+            return None;
+        }
+        let holds = match type_name {
+            Some(word) => Some(self.type_named(word, value)?),
+            None => self.infer(value)?,
+        };
+        let Some(holds) = holds else { return Some(()) };
+        self.active.push(name.clone());
+        let what = format!("`{}`", name.text);
+        let found = self.evaluate(value, Expected { holds, bound: Bound::Any, what: &what });
+        self.active.pop();
+        found.map(|_| ())
+    }
+
+    fn type_named(&mut self, word: &Ident, value: &Expr) -> Option<Type> {
+        let found = Type::find(&word.text);
+        if found.is_none() {
+            self.mention(value.span);
+            let names: Vec<&str> =
+                Type::ALL.iter().map(|holds| holds.name()).filter(|name| !name.contains(['<', ' '])).collect();
+            let diagnostic =
+                Diagnostic::at(Code::UnknownWord, word.span, format!("`{}` is not a type", word.text), "unknown type");
+            self.sink.push(match suggest::did_you_mean(&word.text, names) {
+                Some(help) => diagnostic.help(help),
+                None => diagnostic,
+            });
+        }
+        found
+    }
+
+    /// The type of a `let` without one, `Some(None)` where its use decides; reports words that several types would read
+    /// differently.
+    fn infer(&mut self, value: &Expr) -> Option<Option<Type>> {
         match &value.kind {
-            ExprKind::Slice { .. } | ExprKind::Method { .. } => Some(Type::Source),
+            ExprKind::Bad => {
+                self.mention(value.span);
+                None
+            }
+            ExprKind::Slice { .. } | ExprKind::Method { .. } => Some(Some(Type::Source)),
             ExprKind::Call { name, .. } => {
                 let name = name.text();
                 let mut makes: Vec<Type> =
                     schema::FORMS.iter().filter(|form| form.name == name).map(|form| form.makes).collect();
                 makes.dedup();
                 match makes.as_slice() {
-                    [only] => Some(*only),
                     [] => {
-                        let names =
-                            schema::FORMS.iter().filter(|form| !form.parameters.is_empty()).map(|form| form.name);
-                        let diagnostic = Diagnostic::at(
-                            Code::UnknownWord,
-                            value.span,
-                            format!("there is nothing called `{name}(…)`"),
-                            "unknown call",
-                        );
-                        self.sink.push(match suggest::near(&name, names).as_slice() {
-                            [] => diagnostic.help("write for example `json(\"data/train.json\")`"),
-                            found => diagnostic.help(format!("did you mean {}?", suggest::list(found))),
-                        });
+                        self.unknown_call(value, &name);
                         None
                     }
-                    _ => None,
+                    [only] => Some(Some(*only)),
+                    _ => Some(None),
                 }
             }
             ExprKind::Word(path) => {
-                let named = path.segments.first().is_some_and(|name| {
-                    path.segments.len() == 1 && self.scope.entries().iter().any(|entry| entry.name.text == name.text)
-                });
-                if !named {
-                    self.ambiguous(value, &path.text());
+                let named = path.segments.len() == 1
+                    && path
+                        .segments
+                        .iter()
+                        .all(|name| self.scope.entries().iter().any(|entry| entry.name.text == name.text));
+                if named {
+                    return Some(None);
                 }
+                self.ambiguous(value, &path.text());
                 None
             }
             ExprKind::Sum(_) => {
-                let text = self.text.get(value.span.range()).unwrap_or_default().to_owned();
+                let text = self.slice(value.span).to_owned();
                 self.ambiguous(value, &text);
                 None
             }
-            _ => None,
+            _ => Some(None),
         }
     }
 
+    fn unknown_call(&mut self, value: &Expr, name: &str) {
+        self.mention(value.span);
+        let names = schema::FORMS.iter().filter(|form| !form.parameters.is_empty()).map(|form| form.name);
+        let diagnostic = Diagnostic::at(
+            Code::UnknownWord,
+            value.span,
+            format!("there is nothing called `{name}(…)`"),
+            "unknown call",
+        );
+        self.sink.push(match suggest::near(name, names).as_slice() {
+            [] => diagnostic.help("write for example `json(\"data/train.json\")`"),
+            found => diagnostic.help(format!("did you mean {}?", suggest::list(found))),
+        });
+    }
+
+    /// A word that means nothing, or one thing or another, without a type.
     fn ambiguous(&mut self, value: &Expr, text: &str) {
-        let readers: Vec<Type> = schema::FORMS.iter().filter(|form| form.name == text).map(|form| form.makes).collect();
-        let holds = readers.first().copied().unwrap_or(Type::Positions);
-        self.sink.push(
-            Diagnostic::at(
+        self.mention(value.span);
+        let reader = schema::FORMS.iter().find(|form| form.name == text).map(|form| form.makes);
+        let segments = text.split('+').all(|word| word.trim() == "all" || is_position(word.trim()));
+        let diagnostic = match reader.or(segments.then_some(Type::Positions)) {
+            Some(holds) => Diagnostic::at(
                 Code::AmbiguousWord,
                 value.span,
                 format!("`{text}` means nothing without a type"),
                 "which type is meant is not clear here",
             )
             .help(format!("say the type, for example `let name: {} = {text}`", holds.name())),
-        );
+            None => Diagnostic::at(
+                Code::UnknownName,
+                value.span,
+                format!("nothing here is called `{text}`"),
+                "not declared in this file, and no word of the language",
+            )
+            .help("put text into double quotes, or name another `let`"),
+        };
+        self.sink.push(diagnostic);
     }
+
+    pub(super) fn is_let(&self, path: &Path, holds: Type) -> bool {
+        let [name] = path.segments.as_slice() else { return false };
+        let reserved = schema::forms(holds).any(|form| form.name == name.text)
+            || (holds == Type::Positions && is_position(&name.text));
+        !reserved && matches!(self.scope.find(&name.text).map(|entry| entry.declared), Some(Declared::Let { .. }))
+    }
+
+    /// The value of a `let`, read as the type that is wanted where it is used.
+    pub(super) fn let_value(&mut self, path: &Path, expected: Expected<'_>) -> Option<Spanned<Value>> {
+        let name = path.segments.first()?;
+        let entry = self.scope.find(&name.text)?;
+        let Declared::Let { type_name, value } = entry.declared else { return None };
+        let leads_back = self.active.iter().any(|active| active.text == name.text);
+        if leads_back || self.broken.contains(&name.text) {
+            return None;
+        }
+        if let Some(declared) = type_name.and_then(|word| Type::find(&word.text)) {
+            let fits = declared == expected.holds
+                || (declared == Type::Int && matches!(expected.holds, Type::Float | Type::Ratio | Type::Clip))
+                || (declared == Type::Float && matches!(expected.holds, Type::Ratio | Type::Clip))
+                || (declared == Type::String && matches!(expected.holds, Type::Template | Type::Pattern));
+            if !fits {
+                let (wanted, found) = (expected.holds.with_article(), declared.with_article());
+                self.sink.push(
+                    Diagnostic::at(
+                        Code::WrongType,
+                        name.span,
+                        format!("{} takes {wanted}, found {found}", expected.what),
+                        format!("`{}` is {found}", name.text),
+                    )
+                    .label(entry.name.span, "declared here")
+                    .help(format!("write for example `{}`", expected.holds.example())),
+                );
+                return None;
+            }
+        }
+        let (before, outermost) = (self.sink.len(), self.active.is_empty());
+        self.active.push(entry.name.clone());
+        let found = self.evaluate(value, expected);
+        self.active.pop();
+        if outermost {
+            self.sink.label_from(before, name.span, &format!("`{}` is used here", name.text));
+        }
+        found
+    }
+}
+
+/// Whether a word is `fN` or `lN`.
+pub(super) fn is_position(word: &str) -> bool {
+    word.strip_prefix(['f', 'l']).is_some_and(|digits| !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()))
 }

@@ -2,29 +2,44 @@
 //!
 //! Checking always finishes: what is wrong is reported, and the rest is checked all the same.
 
-mod declarations;
-mod domain;
+mod cycles;
+mod data;
+mod eval;
 mod evaluate;
 mod experiment;
 mod fields;
+mod findings;
+mod forms;
+mod gold;
+mod intervene;
 mod layers;
 mod lets;
+mod literal_place;
+mod mismatch;
+mod model;
+mod names;
+mod overlap;
+mod positions;
 pub mod schema;
 mod scope;
+mod source;
 pub mod spec;
 mod split;
+mod template;
+mod train;
 pub mod types;
 mod value;
 
 pub use spec::Spec;
 
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::source::SourceFile;
+use crate::source::{SourceFile, Span};
 use crate::syntax::tree::{ExprKind, File, Ident, ItemKind};
 use crate::world::World;
-use declarations::{DataDeclaration, ModelDeclaration};
+use data::DataDeclaration;
+use model::ModelDeclaration;
 use scope::{Declared, Scope};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -42,6 +57,8 @@ struct Checker<'a> {
     sink: Sink,
     /// Names of the `let`s that are being evaluated, outermost first.
     active: Vec<Ident>,
+    /// Names of the `let`s with an error of their own: what uses them says nothing more.
+    broken: BTreeSet<String>,
     /// Declarations that were reached, with `None` for those with errors.
     models: BTreeMap<String, Option<Rc<ModelDeclaration>>>,
     data: BTreeMap<String, Option<Rc<DataDeclaration>>>,
@@ -51,7 +68,7 @@ struct Checker<'a> {
 pub fn check(file: &File, source: &SourceFile, world: &dyn World) -> (Spec, Vec<Diagnostic>) {
     let mut sink = Sink::default();
     check_edition(file, &mut sink);
-    let scope = Scope::collect(file, &mut sink);
+    let scope = Scope::collect(file, &source.text, &mut sink);
     let folder = source.path.parent().unwrap_or(Path::new("")).to_path_buf();
     let mut checker = Checker {
         scope: &scope,
@@ -60,6 +77,7 @@ pub fn check(file: &File, source: &SourceFile, world: &dyn World) -> (Spec, Vec<
         folder,
         sink,
         active: Vec::new(),
+        broken: BTreeSet::new(),
         models: BTreeMap::new(),
         data: BTreeMap::new(),
     };
@@ -80,10 +98,23 @@ pub fn check(file: &File, source: &SourceFile, world: &dyn World) -> (Spec, Vec<
         );
     }
     if experiments > 0 && !broken {
-        checker.unreached_declarations();
+        checker.unreached_data();
+        checker.unreached_models();
         scope.report_unused(&mut checker.sink);
     }
     (spec, checker.sink.into_sorted())
+}
+
+impl Checker<'_> {
+    /// The text of a place.
+    fn slice(&self, span: Span) -> &str {
+        self.text.get(span.range()).unwrap_or_default()
+    }
+
+    /// Counts the names in a piece of the spec as used: it is not evaluated, and what it meant is not known.
+    fn mention(&self, span: Span) {
+        self.scope.mention(self.slice(span));
+    }
 }
 
 fn check_edition(file: &File, sink: &mut Sink) {

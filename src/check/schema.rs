@@ -160,7 +160,7 @@ pub const BLOCKS: &[Block] = &[
             field("prompt", Type::Template, Required, "what the model is given; edits happen in its tokens")
                 .known_as(&["input", "instruction", "template"]),
             field("target", Type::Template, Required, "what the model shall answer; the loss is on its tokens")
-                .known_as(&["output", "completion", "response"]),
+                .known_as(&["output", "completion", "response", "answer"]),
             field("eos", Type::Bool, Text("true"), "append the model's end token to the target")
                 .known_as(&["add_eos", "nonstop"]),
             field("overlong", Type::Overlong, Text("cut_right"), "what becomes of rows longer than max_length")
@@ -238,9 +238,14 @@ pub const BLOCKS: &[Block] = &[
                 "gradient_clipping",
                 "grad_clip",
             ]),
-            field("max_length", Type::Int, Text("512"), "tokens of prompt and target together")
-                .within(AtLeast(2))
-                .known_as(&["model_max_length", "max_seq_length", "cutoff_len", "max_tokens"]),
+            field(
+                "max_length",
+                Type::Int,
+                Text("512"),
+                "tokens of prompt and target together; where none is written, never more than the model reads",
+            )
+            .within(AtLeast(2))
+            .known_as(&["model_max_length", "max_seq_length", "cutoff_len", "max_tokens"]),
             field("keep", Type::Keep, Text("last"), "which parameters the run ends with"),
             field("base_dropout", Type::BaseDropout, Text("off"), "the frozen model's own dropout"),
             field("recompute", Type::Bool, Later, "trade time for memory in the backward pass"),

@@ -1,5 +1,6 @@
 //! Names of a file: what is declared, where, and what was used.
 
+use super::types::Type;
 use crate::diag::{Code, Diagnostic, Sink, suggest};
 use crate::source::Span;
 use crate::syntax::tree::{Block, Expr, File, Ident, ItemKind};
@@ -16,6 +17,15 @@ pub enum Declared<'a> {
 }
 
 impl Declared<'_> {
+    /// Whether a field of that type takes this name.
+    pub fn serves(self, holds: Type) -> bool {
+        match self {
+            Declared::Model { .. } => holds == Type::Model,
+            Declared::Data { .. } => holds == Type::Data,
+            Declared::Let { .. } | Declared::Experiment { .. } => false,
+        }
+    }
+
     /// `a model`, for messages.
     pub fn description(self) -> &'static str {
         match self {
@@ -43,8 +53,10 @@ pub struct Scope<'a> {
 
 impl<'a> Scope<'a> {
     /// Collects the declarations of a file; reports names that are declared twice and what comes in a later version.
-    pub fn collect(file: &'a File, sink: &mut Sink) -> Self {
+    pub fn collect(file: &'a File, text: &str, sink: &mut Sink) -> Self {
         let mut scope = Scope { entries: Vec::new(), by_name: BTreeMap::new(), used: RefCell::default() };
+        // Text that is not evaluated, and may use names all the same.
+        let mut passed_over = Vec::new();
         for item in &file.items {
             let (name, declared) = match &item.kind {
                 ItemKind::Let { name, type_name, value } => {
@@ -65,9 +77,14 @@ impl<'a> Scope<'a> {
                 ItemKind::Intervention { name, .. } => {
                     let help = "write it inside the experiment: `intervene NAME = loreft { … }`";
                     sink.push(later(name.span, "a named `intervention`", help));
+                    passed_over.push(item.span);
                     continue;
                 }
-                ItemKind::Edition { .. } | ItemKind::Bad => continue,
+                ItemKind::Bad => {
+                    passed_over.push(item.span);
+                    continue;
+                }
+                ItemKind::Edition { .. } => continue,
             };
             if let Some(first) = scope.by_name.get(name.text.as_str()).and_then(|&at| scope.entries.get(at)) {
                 sink.push(
@@ -80,12 +97,27 @@ impl<'a> Scope<'a> {
                     .label(first.name.span, "first declared here")
                     .help(format!("give one of them another name, such as `{}_2`", name.text)),
                 );
+                passed_over.push(item.span);
                 continue;
             }
             scope.by_name.insert(&name.text, scope.entries.len());
             scope.entries.push(Entry { name, declared });
         }
+        passed_over.into_iter().for_each(|span| scope.mention(text.get(span.range()).unwrap_or_default()));
         scope
+    }
+
+    /// Counts every name that stands in `text` as used.
+    pub fn mention(&self, text: &str) {
+        let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+        let named = words.filter(|word| self.by_name.contains_key(word)).map(str::to_owned);
+        self.used.borrow_mut().extend(named);
+    }
+
+    /// Counts every name of one sort as used: a wrong name may have meant any of them.
+    pub fn mention_all(&self, keep: impl Fn(Declared<'a>) -> bool) {
+        let names = self.names(keep).into_iter().map(str::to_owned);
+        self.used.borrow_mut().extend(names);
     }
 
     /// Looks a name up and remembers that it was used.

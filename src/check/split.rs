@@ -1,12 +1,14 @@
 //! The rows of a split as tokens: what training or evaluation would stumble over.
 
 use super::Checker;
-use super::declarations::{DataDeclaration, ModelDeclaration, SplitSource};
+use super::data::DataDeclaration;
+use super::model::ModelDeclaration;
 use super::spec::{CheckedSplit, SplitFacts};
+use super::value::TemplateValue;
 use crate::data::encode::{encode_prompts, encode_split};
 use crate::data::positions::Segment;
 use crate::data::read;
-use crate::data::report::{Count, EncodeReport};
+use crate::data::report::EncodeReport;
 use crate::data::source::select;
 use crate::data::split::Split;
 use crate::data::template::Template;
@@ -36,25 +38,28 @@ pub struct SplitContext<'a> {
 }
 
 impl Checker<'_> {
-    /// Tokenises a split and reports what is wrong with its rows. `named` is the split and the place that names it.
+    /// Tokenises a split and reports what is wrong with its rows. `named` is the split and the place that names it; an
+    /// evaluation with a `gold` renders that in the place of the target.
     pub(super) fn split_facts(
         &mut self,
         data: &DataDeclaration,
         named: &Spanned<String>,
+        gold: Option<&TemplateValue>,
         context: &SplitContext<'_>,
         wanted: Use,
     ) -> Option<CheckedSplit> {
-        let Some(source) = data.splits.get(&named.value) else {
-            self.sink.push(missing_split(data, named));
-            return None;
-        };
-        let table = source.table.as_ref()?;
+        let source = data.splits.get(&named.value)?.as_ref()?;
+        let table = &source.table;
         let split = data.split(&source.source.value, context.max_length)?;
-        let named_columns = [&data.prompt, &data.target].into_iter().flatten().flat_map(|template| &template.columns);
-        if named_columns.into_iter().any(|column| !table.columns.contains(&column.value)) {
+        let templates = [&data.prompt, &data.target].into_iter().flatten().chain(gold);
+        if templates.flat_map(|template| &template.columns).any(|column| !table.columns.contains(&column.value)) {
             return None;
         }
-        let report = match self.report(&split, &table.digest, context, wanted) {
+        let rendered = match gold {
+            Some(gold) => Split { target: gold.template.clone(), ..split.clone() },
+            None => split.clone(),
+        };
+        let report = match self.report(&rendered, &table.digest, context, wanted) {
             Ok(report) => report,
             Err(diagnostic) => {
                 let place = match diagnostic.code {
@@ -111,148 +116,13 @@ impl Checker<'_> {
         self.world.remember("tokens", &key, &digest::json(&report));
         Ok(report)
     }
-
-    /// Turns a report into findings; `None` where the split cannot be used.
-    fn judge(
-        &mut self,
-        data: &DataDeclaration,
-        source: &SplitSource,
-        named: &Spanned<String>,
-        context: &SplitContext<'_>,
-        wanted: Use,
-        report: &EncodeReport,
-    ) -> Option<()> {
-        let label = format!("`{}.{}`", data.name.text, named.value);
-        let rows_span = source.source.span;
-        let file = &source.source.value.path;
-        let table_rows = source.table.as_ref().map_or(0, |table| table.rows);
-        if table_rows > report.rows {
-            self.sink.push(
-                Diagnostic::at(
-                    Code::RowsSampled,
-                    rows_span,
-                    format!("{label} has {table_rows} rows, and the first {} were checked", report.rows),
-                    "checked in part",
-                )
-                .help("the rest is checked when the run reads it; a slice keeps to what was checked"),
-            );
-        }
-        if report.empty_targets.rows > 0 && wanted != Use::Generation {
-            let target = data.target.as_ref().map_or(rows_span, |target| target.span);
-            self.sink.push(
-                Diagnostic::at(
-                    Code::EmptyTarget,
-                    target,
-                    format!("the target of {} of {label} makes no token", count(report.empty_targets)),
-                    "empty for these rows",
-                )
-                .in_file(file, None)
-                .help("fill the column in, or leave the rows out"),
-            );
-            return None;
-        }
-        if report.kept() == 0 {
-            let cause = data.prompt.as_ref().map_or(rows_span, |prompt| prompt.span);
-            self.sink.push(
-                Diagnostic::at(
-                    Code::NoRowsLeft,
-                    cause,
-                    format!("no row of {label} keeps a target token within `max_length = {}`", context.max_length),
-                    format!("the shortest rows are longer; the longest has {} tokens", report.longest_uncut),
-                )
-                .help(format!("write `max_length = {}`, or shorten the prompt", report.longest_uncut)),
-            );
-            return None;
-        }
-        if report.cut_prompts.rows > 0 {
-            self.sink.push(
-                Diagnostic::at(
-                    Code::OverlongPrompts,
-                    rows_span,
-                    format!(
-                        "`max_length = {}` cuts the prompt of {} of {label}",
-                        context.max_length,
-                        count(report.cut_prompts)
-                    ),
-                    format!("the longest prompt has {} tokens", report.longest_prompt_uncut),
-                )
-                .help(format!("write `max_length = {}` to keep every row whole", report.longest_uncut)),
-            );
-        }
-        if report.dropped.rows > 0 {
-            self.sink.push(
-                Diagnostic::at(
-                    Code::DroppedRows,
-                    rows_span,
-                    format!("{} of {label} are left out, as no target token is left of them", count(report.dropped)),
-                    format!("{} of {} rows are used", report.kept(), report.rows),
-                )
-                .help(format!("write `max_length = {}` to keep them", report.longest_uncut)),
-            );
-        }
-        if report.split_tokens.rows > 0 && wanted != Use::Generation {
-            let prompt = data.prompt.as_ref().map_or(rows_span, |prompt| prompt.span);
-            self.sink.push(
-                Diagnostic::at(
-                    Code::SplitToken,
-                    prompt,
-                    format!(
-                        "in {} of {label} the prompt's last token runs into the target",
-                        count(report.split_tokens)
-                    ),
-                    "the prompt ends inside a token",
-                )
-                .help("end the prompt with a newline, or begin the target with the space: `target = \" {answer}\"`"),
-            );
-        }
-        self.judge_positions(&label, context, report)
-    }
-
-    fn judge_positions(&mut self, label: &str, context: &SplitContext<'_>, report: &EncodeReport) -> Option<()> {
-        let mut sound = true;
-        for segment in context.segments {
-            let fit = report.fit(segment.value);
-            if fit.empty.rows == report.kept() {
-                self.sink.push(
-                    Diagnostic::at(
-                        Code::NoPositions,
-                        segment.span,
-                        format!("`{}` hits no token in any row of {label}", segment.value),
-                        "every prompt is too short",
-                    )
-                    .help("`fN` and `lN` reach at most half of a prompt; write `all`, or a longer prompt"),
-                );
-                sound = false;
-            } else if fit.clipped.rows > 0 {
-                self.sink.push(
-                    Diagnostic::at(
-                        Code::ClippedPositions,
-                        segment.span,
-                        format!(
-                            "`{}` is clipped to half of the prompt in {} of {label}",
-                            segment.value,
-                            count(fit.clipped)
-                        ),
-                        format!("of {} rows", report.kept()),
-                    )
-                    .help("fewer tokens are edited there, as in the reference; a smaller N avoids it"),
-                );
-            }
-        }
-        sound.then_some(())
-    }
 }
 
-/// `12 rows (the first is row 3)`
-fn count(count: Count) -> String {
-    let rows = if count.rows == 1 { "row" } else { "rows" };
-    match count.first {
-        Some(first) => format!("{} {rows} (the first is row {})", count.rows, first + 1),
-        None => format!("{} {rows}", count.rows),
+/// A split that the data does not set; `None` where a wrong field of it may have been meant, or it has no rows at all.
+pub fn missing_split(data: &DataDeclaration, named: &Spanned<String>) -> Option<Diagnostic> {
+    if data.has_stray || data.splits.is_empty() {
+        return None;
     }
-}
-
-fn missing_split(data: &DataDeclaration, named: &Spanned<String>) -> Diagnostic {
     let splits: Vec<&str> = data.splits.keys().map(String::as_str).collect();
     let diagnostic = Diagnostic::at(
         Code::UnknownSplit,
@@ -261,10 +131,8 @@ fn missing_split(data: &DataDeclaration, named: &Spanned<String>) -> Diagnostic 
         "this split is asked for here",
     )
     .label(data.name.span, "the data is declared here");
-    match splits.as_slice() {
-        [] => diagnostic.help(format!("add `{} = json(\"…\")` to the data", named.value)),
-        _ => diagnostic.help(format!("it has {}; or add `{} = json(\"…\")`", suggest::list(&splits), named.value)),
-    }
+    let add = format!("add `{} = json(\"data/{}.json\")` to `{}`", named.value, named.value, data.name.text);
+    Some(diagnostic.help(format!("{add}, or take {}", suggest::list(&splits))))
 }
 
 /// A word after `data.` that names no split of the language.

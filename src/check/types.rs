@@ -167,7 +167,7 @@ impl Type {
         let name = self.name();
         let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
         match self {
-            Type::Layers | Type::Positions => name.to_owned(),
+            Type::Layers | Type::Positions | Type::Data => name.to_owned(),
             _ => format!("{article} {name}"),
         }
     }

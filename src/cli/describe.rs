@@ -183,13 +183,12 @@ pub fn markdown() -> String {
                 Fallback::Text(text) => format!("`{text}`"),
                 Fallback::Later => "later version".to_owned(),
             };
-            let _ = writeln!(
-                out,
-                "| `{}` | {} | {default} | {} |",
-                field.name,
-                field.holds.name().replace('<', "&lt;"),
-                field.doc
-            );
+            let allowed = match field.bound {
+                Bound::Any => String::new(),
+                bound => format!("; {}", bound.describe()),
+            };
+            let holds = field.holds.name().replace('<', "&lt;");
+            let _ = writeln!(out, "| `{}` | {holds} | {default} | {}{allowed} |", field.name, field.doc);
         }
     }
     out.push_str("\n## Kinds of interventions\n\n| kind | formula | fields | |\n|---|---|---|---|\n");
@@ -206,6 +205,15 @@ pub fn markdown() -> String {
         for form in schema::forms(*holds) {
             let later = if form.later { " (later version)" } else { "" };
             let _ = writeln!(out, "| `{}` | {}{later} |", signature(form), form.doc);
+            for parameter in form.parameters {
+                let _ = writeln!(
+                    out,
+                    "| {} `{}` | {} |",
+                    parameter.holds.name().replace('<', "&lt;"),
+                    parameter.name,
+                    parameter.doc
+                );
+            }
         }
     }
     out

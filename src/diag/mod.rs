@@ -153,6 +153,30 @@ impl Sink {
         }
     }
 
+    /// Adds every one of the findings.
+    pub fn extend(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
+        diagnostics.into_iter().for_each(|diagnostic| self.push(diagnostic));
+    }
+
+    /// How many findings there are.
+    pub fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// Adds a label to every finding from number `first` on that has a place, and not this one already.
+    pub fn label_from(&mut self, first: usize, span: Span, text: &str) {
+        for diagnostic in self.found.iter_mut().skip(first) {
+            if !diagnostic.labels.is_empty() && diagnostic.labels.iter().all(|label| label.span != span) {
+                diagnostic.labels.push(Label { span, text: text.to_owned() });
+            }
+        }
+    }
+
     /// Keeps the value, or its error.
     pub fn keep<T>(&mut self, result: Result<T>) -> Option<T> {
         result.map_err(|diagnostic| self.push(*diagnostic)).ok()

@@ -14,6 +14,10 @@ pub fn near<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Ve
         .collect();
     hits.sort();
     hits.dedup();
+    // What is much farther than the nearest is not meant.
+    if let Some(&(best, _)) = hits.first() {
+        hits.retain(|(distance, _)| *distance <= if best == 0 { 0 } else { best + 1 });
+    }
     hits.into_iter().take(3).map(|(_, candidate)| candidate).collect()
 }
 
@@ -22,6 +26,7 @@ pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str
     let candidates: Vec<&str> = candidates.into_iter().collect();
     match near(word, candidates.iter().copied()).as_slice() {
         [] if candidates.is_empty() => None,
+        [] if candidates.len() == 1 => Some(format!("write {}", list(&candidates))),
         [] => Some(format!("write one of {}", list(&candidates))),
         [only] => Some(format!("did you mean `{only}`?")),
         several => Some(format!("did you mean one of {}?", list(several))),

@@ -4,7 +4,11 @@
 
 use super::Hashes;
 use crate::check::spec::{CheckedSplit, Eval, Experiment};
+use crate::data::positions::Segment;
 use crate::digest;
+use crate::intervention::Intervention;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of our numerics; a change that moves results moves this number, and old runs are then done anew.
 pub const NUMERICS: u32 = 1;
@@ -13,14 +17,7 @@ pub const NUMERICS: u32 = 1;
 pub(super) fn hashes(experiment: &Experiment) -> Hashes {
     let tokens = tokens(experiment, &experiment.train.split);
     let train = &experiment.train;
-    let interventions: Vec<_> = experiment
-        .interventions
-        .iter()
-        .map(|block| {
-            let places = (&block.layers, &block.segments, block.tied);
-            (block.kind, places, block.rank, block.dropout, block.activation, block.bias)
-        })
-        .collect();
+    let interventions = edits(&experiment.interventions);
     let training = stage(
         "training",
         &(
@@ -33,6 +30,28 @@ pub(super) fn hashes(experiment: &Experiment) -> Hashes {
     );
     let evals = experiment.evals.iter().map(|eval| (eval.name.clone(), self::eval(experiment, eval, &training)));
     Hashes { evals: evals.collect(), provisional: experiment.model.digests.provisional, tokens, training }
+}
+
+/// What is done at each layer, in its order: blocks, split into what has parameters of its own.
+///
+/// Blocks at different layers may change places without a change of any number, as randomness is keyed by the layer and the
+/// place in it. Segments that share parameters are a set.
+fn edits(blocks: &[Intervention]) -> BTreeMap<usize, Vec<impl Serialize + '_>> {
+    let mut layers: BTreeMap<usize, Vec<_>> = BTreeMap::new();
+    for block in blocks {
+        let groups: Vec<Vec<String>> = match block.tied {
+            true => vec![BTreeSet::from_iter(block.segments.iter().map(Segment::to_string)).into_iter().collect()],
+            false => block.segments.iter().map(|segment| vec![segment.to_string()]).collect(),
+        };
+        for layer in &block.layers {
+            let edits = layers.entry(*layer).or_default();
+            edits.extend(groups.iter().map(|segments| {
+                let block = (block.kind, block.rank, block.dropout, block.activation, block.bias);
+                (segments.clone(), block)
+            }));
+        }
+    }
+    layers
 }
 
 fn tokens(experiment: &Experiment, split: &CheckedSplit) -> String {
@@ -53,6 +72,6 @@ fn eval(experiment: &Experiment, eval: &Eval, training: &str) -> String {
     stage("eval", &(training, tokens, measured))
 }
 
-fn stage(name: &str, decides: &impl serde::Serialize) -> String {
+fn stage(name: &str, decides: &impl Serialize) -> String {
     digest::of(digest::json(&(name, NUMERICS, decides)))
 }

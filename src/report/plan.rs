@@ -41,7 +41,7 @@ pub fn text(experiment: &Experiment, style: Style) -> String {
         ),
     );
     let train = &experiment.train;
-    line("training", format!("{} rows of {}", units::count(train.rows as u64), source(&train.split.source)));
+    line("training", format!("{} of {}", plural(train.rows, "row"), source(&train.split.source)));
     line("", steps(train));
     line("", rate(train));
     let cost = &experiment.cost;
@@ -97,14 +97,10 @@ fn intervention(block: &Intervention) -> String {
     let tied = if block.tied { ", tied" } else { "" };
     let dropout = if block.dropout > 0.0 { format!(", dropout {}", block.dropout) } else { String::new() };
     let (name, kind, rank) = (&block.name, block.kind.name(), block.rank);
-    format!(
-        "{name}: {kind} of rank {rank} at {} of layers {}{tied}{dropout}",
-        segments.join("+"),
-        layers(&block.layers)
-    )
+    format!("{name}: {kind} of rank {rank} at {} of {}{tied}{dropout}", segments.join("+"), layers(&block.layers))
 }
 
-/// `0–29`, `15, 20, 25`
+/// `layers 0–29`, `layers 15, 20, 25`, `layer 3`
 fn layers(layers: &[usize]) -> String {
     let mut runs: Vec<(usize, usize)> = Vec::new();
     for &layer in layers {
@@ -117,7 +113,8 @@ fn layers(layers: &[usize]) -> String {
         0 => first.to_string(),
         _ => format!("{first}–{last}"),
     };
-    runs.iter().map(run).collect::<Vec<_>>().join(", ")
+    let word = if layers.len() == 1 { "layer" } else { "layers" };
+    format!("{word} {}", runs.iter().map(run).collect::<Vec<_>>().join(", "))
 }
 
 fn source(source: &Source) -> String {
@@ -127,13 +124,8 @@ fn source(source: &Source) -> String {
 
 fn steps(train: &Train) -> String {
     let accumulate = if train.accumulate > 1 { format!(" × {} accumulated", train.accumulate) } else { String::new() };
-    let plural = if train.epochs == 1 { "epoch" } else { "epochs" };
-    format!(
-        "{} {plural}, batches of {}{accumulate}, {} steps",
-        train.epochs,
-        train.batch,
-        units::count(train.steps as u64)
-    )
+    let (epochs, steps) = (plural(train.epochs, "epoch"), plural(train.steps, "step"));
+    format!("{epochs}, batches of {}{accumulate}, {steps}", train.batch)
 }
 
 fn rate(train: &Train) -> String {
@@ -145,8 +137,7 @@ fn rate(train: &Train) -> String {
     let clip = train.clip.map_or_else(|| "no clipping".to_owned(), |norm| format!("clipped at norm {norm}"));
     let warmup = match train.schedule.warmup {
         0 => "without warm-up".to_owned(),
-        1 => "after 1 step of warm-up".to_owned(),
-        steps => format!("after {} steps of warm-up", units::count(steps as u64)),
+        steps => format!("after {} of warm-up", plural(steps, "step")),
     };
     let (rate, decay) = (train.learning_rate, train.optimizer.weight_decay);
     format!("rate {rate:e}, {shape} {warmup}, weight decay {decay}, {clip}")
@@ -156,10 +147,15 @@ fn eval_text(eval: &Eval) -> String {
     let when = match eval.when {
         When::End => "at the end".to_owned(),
         When::Epoch => "after every epoch".to_owned(),
-        When::Steps(count) => format!("every {count} steps"),
+        When::Steps(count) => format!("every {}", plural(count, "step")),
     };
     let baseline = if eval.baseline { ", and of the untouched model" } else { "" };
-    format!("{}: {} on {} rows {when}{baseline}", eval.name, table::name(eval.metric), units::count(eval.rows as u64))
+    format!("{}: {} on {} {when}{baseline}", eval.name, table::name(eval.metric), plural(eval.rows, "row"))
+}
+
+/// `1 row`, `2 000 rows`
+fn plural(count: usize, word: &str) -> String {
+    format!("{} {word}{}", units::count(count as u64), if count == 1 { "" } else { "s" })
 }
 
 /// The first digits of a hash, as run folders are named.

@@ -2,7 +2,9 @@
 //!
 //! miette knows one source for each diagnostic and one line of help; labels in other files become related
 //! diagnostics, and help, notes and files beside the spec are written here, unwrapped, so that they can be copied.
+//! The code stands before the message, in the place of miette's sign for the severity.
 
+use super::word;
 use crate::diag::{Diagnostic, Label, Severity};
 use crate::source::{FileId, SourceFile, Sources};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
@@ -25,13 +27,19 @@ impl Style {
 
 /// One diagnostic with its snippets and footers; ends with a newline.
 pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> String {
-    let theme = match (style.unicode, style.colour) {
+    let mut theme = match (style.unicode, style.colour) {
         (true, true) => GraphicalTheme::unicode(),
         (true, false) => GraphicalTheme::unicode_nocolor(),
         (false, true) => GraphicalTheme::ascii(),
         (false, false) => GraphicalTheme::none(),
     };
+    let title = format!("{}[{}]:", word(diagnostic.severity), diagnostic.code.as_str());
+    match diagnostic.severity {
+        Severity::Error => theme.characters.error = title,
+        Severity::Warning => theme.characters.warning = title,
+    }
     let handler = GraphicalReportHandler::new_themed(theme).with_width(style.width.max(40)).with_links(false);
+    let handler = handler.with_wrap_lines(false);
     let mut out = String::new();
     if handler.render_report(&mut out, &Report::of(diagnostic, sources)).is_err() {
         out = format!("{diagnostic}\n");
@@ -47,13 +55,14 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> Strin
     diagnostic.help.iter().for_each(|help| out.push_str(&footer("help", help)));
     diagnostic.note.iter().for_each(|note| out.push_str(&footer("note", note)));
     let lines = out.lines().map(|line| line.trim_end().to_owned() + "\n");
-    lines.skip_while(|line| line.trim().is_empty()).collect()
+    // miette leaves room for a sign in front of the title.
+    let text: String = lines.skip_while(|line| line.trim().is_empty()).collect();
+    text.strip_prefix("  ").map_or(text.clone(), str::to_owned)
 }
 
 /// A diagnostic, or its labels in one other file, as miette wants it.
 #[derive(Debug)]
 struct Report {
-    code: Option<&'static str>,
     message: String,
     severity: miette::Severity,
     source: Option<NamedSource<String>>,
@@ -70,7 +79,6 @@ impl Report {
             }
         }
         let mut report = Self {
-            code: Some(diagnostic.code.as_str()),
             message: diagnostic.message.clone(),
             severity: match diagnostic.severity {
                 Severity::Error => miette::Severity::Error,
@@ -87,7 +95,6 @@ impl Report {
         }
         for (id, file) in files {
             report.related.push(Self {
-                code: None,
                 message: format!("in {}", file.path.display()),
                 severity: miette::Severity::Advice,
                 source: Some(named(file)),
@@ -150,10 +157,6 @@ impl fmt::Display for Report {
 impl std::error::Error for Report {}
 
 impl miette::Diagnostic for Report {
-    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.code.map(|code| Box::new(code) as Box<dyn fmt::Display>)
-    }
-
     fn severity(&self) -> Option<miette::Severity> {
         Some(self.severity)
     }

@@ -89,11 +89,11 @@ impl<'t> Builder<'_> {
         Block { entries: entries.unwrap_or_else(|| vec![Entry::Bad(span)]), span }
     }
 
-    /// The block, or an empty one right behind what needs it.
+    /// The block, or a bad one right behind what needs it: that it is missing was reported.
     pub(super) fn block_or_empty(&mut self, pair: Option<Pair<'t>>, keyword: &str, end: usize) -> Block {
         match pair {
             Some(pair) => self.block(pair, keyword),
-            None => Block { entries: vec![], span: self.empty_span(end) },
+            None => Block { entries: vec![Entry::Bad(self.empty_span(end))], span: self.empty_span(end) },
         }
     }
 

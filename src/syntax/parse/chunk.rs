@@ -99,6 +99,12 @@ impl Builder<'_> {
                 Diagnostic::at(Code::UnexpectedText, span, "parentheses only follow the name of a call", "no value")
                     .help("leave out the parentheses, or write `name(…)`")
             }
+            Some(';') => {
+                Diagnostic::at(Code::UnexpectedText, span, "values stand apart by `,`, not by `;`", "expected `,`")
+                    .help("write a list as `[1, 2, 3]`")
+            }
+            Some(':') => Diagnostic::at(Code::UnexpectedText, span, "a slice is written with `..`", "expected `..`")
+                .help(format!("write `[..{}]`", shorten(text.trim_start_matches([':', ' '])))),
             Some('-') => Diagnostic::at(Code::UnexpectedText, span, "only a number can be negative", "no number")
                 .help("write a number such as `-200`, or `a - b`"),
             _ => Diagnostic::at(
@@ -125,7 +131,7 @@ impl Builder<'_> {
         } else if text.starts_with('.') {
             Diagnostic::at(Code::UnexpectedText, span, "a line cannot go on with `.`", "expected a field")
                 .help("write the call behind the value, on the same line; only brackets go on over lines")
-        } else if SECTIONS.contains(&first) && first.len() < text.len() {
+        } else if SECTIONS.contains(&first) {
             needs_block(span, text)
         } else if first == text && !text.is_empty() {
             Diagnostic::at(

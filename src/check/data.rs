@@ -1,33 +1,23 @@
-//! Models and data: what their blocks say, and the facts behind them.
+//! Data: what their blocks say, and the shape of their rows.
 
 use super::Checker;
-use super::evaluate::Expected;
-use super::schema::{self, Bound};
+use super::fields::Fields;
+use super::schema;
 use super::scope::Declared;
-use super::spec::Model;
 use super::types::Type;
-use super::value::{FormValue, TemplateValue, Value};
+use super::value::{TemplateValue, Value};
+use crate::data::read;
 use crate::data::source::{Source, select};
 use crate::data::split::{Overlong, Split};
-
-use crate::data::read;
+use crate::data::template::Template;
 use crate::diag::{Code, Diagnostic, Result, suggest};
 use crate::digest;
-use crate::model::config::{ModelSource, Precision};
-use crate::source::{Span, Spanned};
-use crate::syntax::tree::{Block, Expr, Ident};
-use crate::world::KnownModel;
+use crate::source::Spanned;
+use crate::syntax::tree::{Block, Entry, Ident};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// A model declaration that was found and read.
-pub struct ModelDeclaration {
-    pub name: Ident,
-    pub checked: Model,
-    pub facts: Box<dyn KnownModel>,
-    /// Where the model comes from: the expression after `=`.
-    pub source: Span,
-}
+use std::path::Path;
+use std::rc::Rc;
 
 /// A data declaration, its splits looked at.
 pub struct DataDeclaration {
@@ -36,14 +26,16 @@ pub struct DataDeclaration {
     pub target: Option<TemplateValue>,
     pub eos: Option<bool>,
     pub overlong: Option<Overlong>,
-    pub splits: BTreeMap<String, SplitSource>,
+    /// `None` for a split that is named and broken, which was reported.
+    pub splits: BTreeMap<String, Option<SplitSource>>,
+    /// A field that the block does not have may have been meant as a split.
+    pub has_stray: bool,
 }
 
 /// One split of a data block.
 pub struct SplitSource {
     pub source: Spanned<Source>,
-    /// `None` where the file could not be read, which was reported.
-    pub table: Option<Table>,
+    pub table: Table,
 }
 
 /// The shape of a split's rows.
@@ -58,56 +50,34 @@ pub struct Table {
 }
 
 impl Checker<'_> {
-    pub(super) fn model_declaration(
-        &mut self,
-        name: &Ident,
-        value: &Expr,
-        body: Option<&Block>,
-    ) -> Option<ModelDeclaration> {
-        let what = format!("the model `{}`", name.text);
-        let expected = Expected { holds: Type::ModelSource, bound: Bound::Any, what: &what };
-        let source = self.evaluate(value, expected);
-        let fields = self.fields(schema::block("model")?, body, name.span, None);
-        let Value::Form(form) = source?.value else { return None };
-        let source = self.model_source(&form)?;
-        let facts = self.world.model(&source).map_err(|diagnostic| self.blame(diagnostic, value.span)).ok()?;
-        let config = facts.config().map_err(|diagnostic| self.blame(diagnostic, value.span)).ok()?;
-        let digests = facts.digests().map_err(|diagnostic| self.blame(diagnostic, value.span)).ok()?;
-        let precision = match fields.word("dtype")? {
-            "f16" => Precision::F16,
-            "bf16" => Precision::Bf16,
-            _ => Precision::F32,
-        };
-        let checked = Model { source, precision, config, digests };
-        Some(ModelDeclaration { name: name.clone(), checked, facts, source: value.span })
+    /// The data of that name, looked at once.
+    pub(super) fn data(&mut self, name: &str) -> Option<Rc<DataDeclaration>> {
+        if let Some(known) = self.data.get(name) {
+            return known.clone();
+        }
+        let entry = self.scope.find(name)?;
+        let Declared::Data { body } = entry.declared else { return None };
+        let data = self.data_declaration(entry.name, body).map(Rc::new);
+        self.data.insert(name.to_owned(), data.clone());
+        data
     }
 
-    fn model_source(&self, form: &FormValue) -> Option<ModelSource> {
-        let text = |name: &str| Some(form.argument(name)?.value.as_text()?.to_owned());
-        Some(match form.form.name {
-            "hf" => ModelSource::Hub { repo: text("repository")?, revision: text("rev")? },
-            "path" => ModelSource::Folder(self.folder.join(text("folder")?)),
-            "gguf" => ModelSource::Gguf(self.folder.join(text("file")?)),
-            _ => ModelSource::Embedded(text("name")?),
-        })
+    /// Looks at data that no experiment reached, so that their mistakes are found too.
+    pub(super) fn unreached_data(&mut self) {
+        for entry in self.scope.entries() {
+            if let Declared::Data { body } = entry.declared
+                && !self.data.contains_key(&entry.name.text)
+            {
+                self.data_declaration(entry.name, body);
+            }
+        }
     }
 
-    /// Reports an error that was found outside of the spec, at the line of the spec that led to it.
-    #[allow(clippy::boxed_local, reason = "the errors of all layers come boxed")]
-    pub(super) fn blame(&mut self, diagnostic: Box<Diagnostic>, span: Span) {
-        let diagnostic =
-            if diagnostic.span().is_none() { diagnostic.primary(span, "asked for here") } else { *diagnostic };
-        self.sink.push(diagnostic);
-    }
-
-    pub(super) fn data_declaration(&mut self, name: &Ident, body: &Block) -> Option<DataDeclaration> {
+    fn data_declaration(&mut self, name: &Ident, body: &Block) -> Option<DataDeclaration> {
         let block = schema::block("data")?;
         let fields = self.fields(block, Some(body), name.span, None);
-        let template = |field: &str| match fields.get(field).map(|value| &value.value) {
-            Some(Value::Template(value)) => Some(value.clone()),
-            _ => None,
-        };
-        let (prompt, target) = (template("prompt"), template("target"));
+        let prompt = template(&fields, "prompt");
+        let target = template(&fields, "target").and_then(|target| self.text_only(target, "the target"));
         let overlong = fields.word("overlong").map(|word| match word {
             "cut_left" => Overlong::CutLeft,
             "drop" => Overlong::Drop,
@@ -115,32 +85,43 @@ impl Checker<'_> {
         });
         let mut splits = BTreeMap::new();
         for field in block.fields.iter().filter(|field| field.holds == Type::Source) {
-            let Some(written) = fields.written(field.name) else { continue };
-            let Some(Spanned { value: Value::Source(source), span }) = fields.get(field.name) else {
-                // Named but broken: known, so that nothing else is reported about it.
-                let broken =
-                    Source { path: Default::default(), format: crate::data::source::Format::Json, steps: Vec::new() };
-                splits
-                    .insert(field.name.to_owned(), SplitSource { source: Spanned::new(broken, written), table: None });
-                continue;
+            let split = match fields.get(field.name) {
+                Some(Spanned { value: Value::Source(source), span }) => {
+                    let source = Spanned::new(source.clone(), *span);
+                    self.table(field.name, &source).map(|table| SplitSource { source, table })
+                }
+                _ if fields.is_attempted(field.name) => None,
+                _ => continue,
             };
-            let source = Spanned::new(source.clone(), *span);
-            let table = self.table(field.name, &source);
-            splits.insert(field.name.to_owned(), SplitSource { source, table });
+            splits.insert(field.name.to_owned(), split);
         }
-        let data = DataDeclaration { name: name.clone(), prompt, target, eos: fields.flag("eos"), overlong, splits };
-        if fields.written("train").or(fields.written("validation")).or(fields.written("test")).is_none() {
+        let (eos, has_stray) = (fields.flag("eos"), fields.has_stray());
+        let data = DataDeclaration { name: name.clone(), prompt, target, eos, overlong, splits, has_stray };
+        let broken = body.entries.iter().any(|entry| !matches!(entry, Entry::Field(_)));
+        if data.splits.is_empty() && !broken && !has_stray {
             self.sink.push(
                 Diagnostic::at(Code::MissingField, name.span, format!("`{}` has no rows", name.text), "no split")
                     .help("add `train = json(\"data/train.json\")`"),
             );
         }
-        for split in data.splits.values() {
+        for split in data.splits.values().flatten() {
             for template in [&data.prompt, &data.target].into_iter().flatten() {
                 self.check_columns(split, template);
             }
         }
         Some(data)
+    }
+
+    /// A chat is what the model is given; what it answers is one text.
+    pub(super) fn text_only(&mut self, value: TemplateValue, what: &str) -> Option<TemplateValue> {
+        if let Template::Text(_) = value.template {
+            return Some(value);
+        }
+        self.sink.push(
+            Diagnostic::at(Code::BadTemplate, value.span, format!("{what} is a chat, but must be a text"), "a chat")
+                .help("write a string, such as `\"{answer}\"`: the model's chat template makes the assistant's turn of it"),
+        );
+        None
     }
 
     /// Reads the shape of a split's rows; reports files that cannot be read and splits without rows.
@@ -163,14 +144,22 @@ impl Checker<'_> {
                     self.world.remember("table", &key, &digest::json(&table));
                     table
                 }
-                Err(diagnostic) => {
+                Err(mut diagnostic) => {
+                    if diagnostic.help.is_empty() {
+                        let mend = "mend the file there, or read it as what it is: `json`, `jsonl`, `csv` or `tsv`";
+                        diagnostic.help.push(mend.into());
+                    }
                     self.blame(diagnostic, source.span);
                     return None;
                 }
             },
         };
         if table.rows == 0 {
-            self.blame(Box::new(source.value.nothing_left(name, table.file_rows)), source.span);
+            let mut diagnostic = source.value.nothing_left(name, table.file_rows);
+            if diagnostic.help.is_empty() {
+                diagnostic.help.push("name a file that has rows".into());
+            }
+            self.blame(Box::new(diagnostic), source.span);
             return None;
         }
         Some(table)
@@ -184,7 +173,7 @@ impl Checker<'_> {
     }
 
     /// Offers the files of the folder that have nearly the name.
-    fn near_file(&self, diagnostic: Box<Diagnostic>, path: &std::path::Path) -> Box<Diagnostic> {
+    fn near_file(&self, diagnostic: Box<Diagnostic>, path: &Path) -> Box<Diagnostic> {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
             return diagnostic;
         };
@@ -197,7 +186,7 @@ impl Checker<'_> {
 
     /// Every column that a template names must be one of the rows'.
     pub(super) fn check_columns(&mut self, split: &SplitSource, template: &TemplateValue) {
-        let Some(table) = &split.table else { return };
+        let table = &split.table;
         for column in &template.columns {
             if table.columns.contains(&column.value) {
                 continue;
@@ -219,25 +208,6 @@ impl Checker<'_> {
             self.sink.push(diagnostic);
         }
     }
-
-    /// Looks at declarations that no experiment reached, so that their mistakes are found too.
-    pub(super) fn unreached_declarations(&mut self) {
-        for entry in self.scope.entries() {
-            match entry.declared {
-                Declared::Data { body } if !self.data.contains_key(&entry.name.text) => {
-                    self.data_declaration(entry.name, body);
-                }
-                Declared::Model { value, body } if !self.models.contains_key(&entry.name.text) => {
-                    let what = format!("the model `{}`", entry.name.text);
-                    self.evaluate(value, Expected { holds: Type::ModelSource, bound: Bound::Any, what: &what });
-                    if let Some(block) = schema::block("model") {
-                        self.fields(block, body, entry.name.span, None);
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
 }
 
 impl DataDeclaration {
@@ -251,5 +221,12 @@ impl DataDeclaration {
             overlong: self.overlong?,
             max_length,
         })
+    }
+}
+
+fn template(fields: &Fields, name: &str) -> Option<TemplateValue> {
+    match fields.get(name).map(|value| &value.value) {
+        Some(Value::Template(value)) => Some(value.clone()),
+        _ => None,
     }
 }

@@ -1,0 +1,86 @@
+//! The right answers of an evaluation: whether its extractor finds one in each rendered target.
+
+use super::Checker;
+use super::spec::CheckedSplit;
+use super::value::TemplateValue;
+use crate::data::answer::Extractor;
+use crate::data::read;
+use crate::data::report::Count;
+use crate::data::source::select;
+use crate::data::template::{Template, render};
+use crate::diag::{Code, Diagnostic};
+use crate::digest;
+use crate::source::Span;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// At most this many rows are looked at.
+const SCANNED_ROWS: usize = 10_000;
+
+/// In how many of the rows there is no gold.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Golds {
+    rows: usize,
+    without: Count,
+}
+
+impl Checker<'_> {
+    /// Warns about rows whose target holds no answer: no output can be right there.
+    pub(super) fn gold(
+        &mut self,
+        split: &CheckedSplit,
+        answer: &Extractor,
+        written: Span,
+        target: Option<&TemplateValue>,
+        label: &str,
+    ) {
+        let Some(golds) = self.golds(split, answer) else { return };
+        let Some(first) = golds.without.first else { return };
+        let (without, all) = (golds.without.rows, golds.rows);
+        let what = match without == all {
+            true => format!("nothing in the target of any of the {all} rows of {label}"),
+            false => format!(
+                "nothing in the target of {without} of the {all} rows of {label} (the first is row {})",
+                first + 1
+            ),
+        };
+        let mut diagnostic = Diagnostic::at(
+            Code::UnscorableGold,
+            written,
+            format!("this `answer` finds {what}: no output can be right there"),
+            "taken from the target too, to know the right answer",
+        );
+        if let Some(target) = target {
+            diagnostic = diagnostic.label(target.span, "the target that is looked at");
+        }
+        self.sink.push(diagnostic.help("take the answer from what the target says, or name it: `gold = \"{answer}\"`"));
+    }
+
+    /// `None` where the rows cannot be read or rendered, which was reported.
+    fn golds(&self, split: &CheckedSplit, answer: &Extractor) -> Option<Golds> {
+        let source = &split.split.source;
+        let decides = (env!("CARGO_PKG_VERSION"), &split.facts.digest, &source.format, &source.steps);
+        let key = digest::of(digest::json(&(decides, &split.split.target, answer, SCANNED_ROWS)));
+        if let Some(golds) = self.world.cached("gold", &key).and_then(|text| serde_json::from_str(&text).ok()) {
+            return Some(golds);
+        }
+        let Template::Text(target) = &split.split.target else { return None };
+        let bytes = self.world.read(&source.path).ok()?;
+        let rows = read::read(&bytes, &source.path, &source.format).ok()?;
+        let mut order = select(rows.len(), &source.steps);
+        order.truncate(SCANNED_ROWS);
+        let mut golds = Golds::default();
+        // Extractors are slow beside a look into a map, and targets are often few.
+        let mut known: BTreeMap<String, bool> = BTreeMap::new();
+        for (row, number) in order.into_iter().enumerate() {
+            let text = render(target, &rows, number).ok()?;
+            let found = *known.entry(text).or_insert_with_key(|text| answer.extract(text).is_some());
+            golds.rows += 1;
+            if !found {
+                golds.without.add(row);
+            }
+        }
+        self.world.remember("gold", &key, &digest::json(&golds));
+        Some(golds)
+    }
+}

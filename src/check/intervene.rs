@@ -1,0 +1,138 @@
+//! `intervene` blocks.
+
+use super::Checker;
+use super::evaluate::Expected;
+use super::experiment::Names;
+use super::fields::Fields;
+use super::model::ModelDeclaration;
+use super::schema::Bound;
+use super::scope::later;
+use super::types::Type;
+use super::value::Value;
+use crate::data::positions::Segment;
+use crate::diag::{Code, Diagnostic};
+use crate::intervention::{Activation, Intervention, Kind};
+use crate::source::Spanned;
+use crate::syntax::tree::Section;
+
+/// An `intervene` block with the places of its segments.
+pub struct CheckedIntervention {
+    pub intervention: Intervention,
+    pub segments: Vec<Spanned<Segment>>,
+}
+
+impl Checker<'_> {
+    pub(super) fn intervention<'t>(
+        &mut self,
+        section: &'t Section,
+        model: Option<&ModelDeclaration>,
+        names: &mut Names<'t>,
+    ) -> Option<CheckedIntervention> {
+        let name = self.section_name(section, "intervene", names);
+        let head = name.map_or(section.keyword.span, |name| name.span);
+        let Some(value) = &section.value else {
+            self.mention(section.span);
+            if let Some(kind) = name.and_then(|name| Kind::find(&name.text)) {
+                self.sink.push(
+                    Diagnostic::at(Code::MissingField, head, "this `intervene` has no name", "a kind, not a name")
+                        .help(format!("write `intervene edit = {} {{ … }}`", kind.name())),
+                );
+                return None;
+            }
+            let what = "`intervene` without a kind, which overrides an inherited block,";
+            self.sink.push(later(head, what, "write the kind: `intervene NAME = loreft { … }`"));
+            return None;
+        };
+        let what = "the kind of an intervention";
+        let kind = self.evaluate(value, Expected { holds: Type::Kind, bound: Bound::Any, what });
+        let fields = self.block("intervene", Some(&section.body), head, None)?;
+        let layers = fields.get("layers").and_then(|value| match &value.value {
+            Value::Layers(layers) => self.resolve_layers(layers, value.span, model?),
+            _ => None,
+        });
+        let segments = match fields.get("positions").map(|value| &value.value) {
+            Some(Value::Positions(segments)) => Some(segments.clone()),
+            _ => None,
+        };
+        let rank = fields.count("rank");
+        if let (Some(rank), Some(model), Some(value)) = (rank, model, fields.get("rank")) {
+            self.check_rank(rank, value.span, model);
+        }
+        let Some(Value::Kind(kind)) = kind.map(|kind| kind.value) else { return None };
+        self.check_kind_fields(kind, &fields)?;
+        let segments = segments?;
+        let intervention = Intervention {
+            name: name?.text.clone(),
+            kind,
+            layers: layers?,
+            segments: segments.iter().map(|segment| segment.value).collect(),
+            tied: fields.flag("tied")?,
+            rank: rank?,
+            dropout: fields.number("dropout")?,
+            activation: match fields.word("act")? {
+                "relu" => Activation::Relu,
+                "gelu" => Activation::Gelu,
+                "silu" => Activation::Silu,
+                "tanh" => Activation::Tanh,
+                _ => Activation::Linear,
+            },
+            bias: fields.flag("bias")?,
+        };
+        fields.word("at")?;
+        fields.word("parametrization")?;
+        if let Some(model) = model {
+            self.dead_segments(&intervention, &segments, &fields, model);
+        }
+        Some(CheckedIntervention { intervention, segments })
+    }
+
+    /// Fields that other kinds have.
+    fn check_kind_fields(&mut self, kind: Kind, fields: &Fields) -> Option<()> {
+        let entry = kind.entry();
+        let mut sound = Some(());
+        for field in ["act", "bias", "dropout"] {
+            if let (false, Some(span)) = (entry.has_field(field), fields.written(field)) {
+                self.sink.push(
+                    Diagnostic::at(
+                        Code::UnknownField,
+                        span,
+                        format!("`{}` has no `{field}`", kind.name()),
+                        format!("not part of {}", entry.formula),
+                    )
+                    .help("remove the field, or take another kind"),
+                );
+                sound = None;
+            }
+        }
+        sound
+    }
+
+    /// What leaves the last layer is read only where a target token is predicted, and the last prompt token is the first
+    /// of those places: what acts on the first tokens alone, in the last layer alone, changes nothing and is never trained.
+    fn dead_segments(
+        &mut self,
+        block: &Intervention,
+        segments: &[Spanned<Segment>],
+        fields: &Fields,
+        model: &ModelDeclaration,
+    ) {
+        let last = model.checked.config.layers - 1;
+        let is_first = |segment: &&Spanned<Segment>| matches!(segment.value, Segment::First(_));
+        if block.layers != [last] || (block.tied && !segments.iter().all(|segment| is_first(&segment))) {
+            return;
+        }
+        for segment in segments.iter().filter(is_first) {
+            let mut diagnostic = Diagnostic::at(
+                Code::DeadIntervention,
+                segment.span,
+                format!("`{}` of `{}` has no effect in the last layer", segment.value, block.name),
+                "nothing reads these tokens after it",
+            );
+            if let Some(layers) = fields.get("layers") {
+                diagnostic =
+                    diagnostic.label(layers.span, format!("layer {last} is the last one of `{}`", model.name.text));
+            }
+            self.sink.push(diagnostic.help("write `positions = l3`, or take an earlier layer"));
+        }
+    }
+}

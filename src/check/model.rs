@@ -1,0 +1,93 @@
+//! Models: what their declarations say, and the facts behind them.
+
+use super::Checker;
+use super::evaluate::Expected;
+use super::schema::{self, Bound};
+use super::scope::Declared;
+use super::spec::Model;
+use super::types::Type;
+use super::value::{FormValue, Value};
+use crate::diag::Diagnostic;
+use crate::model::config::{ModelSource, Precision};
+use crate::source::Span;
+use crate::syntax::tree::{Block, Expr, Ident};
+use crate::world::KnownModel;
+use std::rc::Rc;
+
+/// A model declaration that was found and read.
+pub struct ModelDeclaration {
+    pub name: Ident,
+    pub checked: Model,
+    pub facts: Box<dyn KnownModel>,
+    /// Where the model comes from: the expression after `=`.
+    pub source: Span,
+}
+
+impl Checker<'_> {
+    /// The model of that name, looked at once; `None` where anything about it was reported.
+    pub(super) fn model(&mut self, name: &str) -> Option<Rc<ModelDeclaration>> {
+        if let Some(known) = self.models.get(name) {
+            return known.clone();
+        }
+        let entry = self.scope.find(name)?;
+        let Declared::Model { value, body } = entry.declared else { return None };
+        let model = self.model_declaration(entry.name, value, body).map(Rc::new);
+        self.models.insert(name.to_owned(), model.clone());
+        model
+    }
+
+    fn model_declaration(&mut self, name: &Ident, value: &Expr, body: Option<&Block>) -> Option<ModelDeclaration> {
+        let (form, precision) = self.model_fields(name, value, body)?;
+        let source = self.model_source(&form)?;
+        let facts = self.world.model(&source).map_err(|diagnostic| self.blame(diagnostic, value.span)).ok()?;
+        let config = facts.config().map_err(|diagnostic| self.blame(diagnostic, value.span)).ok()?;
+        let digests = facts.digests().map_err(|diagnostic| self.blame(diagnostic, value.span)).ok()?;
+        let checked = Model { source, precision, config, digests };
+        Some(ModelDeclaration { name: name.clone(), checked, facts, source: value.span })
+    }
+
+    /// What the declaration says, without a look at the model.
+    fn model_fields(&mut self, name: &Ident, value: &Expr, body: Option<&Block>) -> Option<(FormValue, Precision)> {
+        let what = format!("the model `{}`", name.text);
+        let expected = Expected { holds: Type::ModelSource, bound: Bound::Any, what: &what };
+        let source = self.evaluate(value, expected);
+        let fields = self.fields(schema::block("model")?, body, name.span, None);
+        let Value::Form(form) = source?.value else { return None };
+        let precision = match fields.word("dtype")? {
+            "f16" => Precision::F16,
+            "bf16" => Precision::Bf16,
+            _ => Precision::F32,
+        };
+        Some((form, precision))
+    }
+
+    fn model_source(&self, form: &FormValue) -> Option<ModelSource> {
+        let text = |name: &str| Some(form.argument(name)?.value.as_text()?.to_owned());
+        Some(match form.form.name {
+            "hf" => ModelSource::Hub { repo: text("repository")?, revision: text("rev")? },
+            "path" => ModelSource::Folder(self.folder.join(text("folder")?)),
+            "gguf" => ModelSource::Gguf(self.folder.join(text("file")?)),
+            _ => ModelSource::Embedded(text("name")?),
+        })
+    }
+
+    /// Reports an error that was found outside of the spec, at the line of the spec that led to it.
+    #[allow(clippy::boxed_local, reason = "the errors of all layers come boxed")]
+    pub(super) fn blame(&mut self, diagnostic: Box<Diagnostic>, span: Span) {
+        let diagnostic =
+            if diagnostic.span().is_none() { diagnostic.primary(span, "asked for here") } else { *diagnostic };
+        self.sink.push(diagnostic);
+    }
+
+    /// Looks at models that no experiment reached, so that the mistakes of their declarations are found too. The models
+    /// themselves are left alone.
+    pub(super) fn unreached_models(&mut self) {
+        for entry in self.scope.entries() {
+            if let Declared::Model { value, body } = entry.declared
+                && !self.models.contains_key(&entry.name.text)
+            {
+                self.model_fields(entry.name, value, body);
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Rows that are both trained on and measured.
+
+use super::Checker;
+use super::data::{DataDeclaration, SplitSource};
+use crate::data::report::Count;
+use crate::data::source::select;
+use crate::diag::{Code, Diagnostic};
+use crate::source::{Span, Spanned};
+use std::collections::BTreeSet;
+
+impl Checker<'_> {
+    /// Warns where rows of an evaluated split are rows of the training split too: of the same file, by their numbers. The
+    /// training split itself may be measured; whoever names it means it.
+    pub(super) fn overlap(
+        &mut self,
+        trained: &DataDeclaration,
+        data: &DataDeclaration,
+        split: &Spanned<String>,
+        on: Span,
+    ) {
+        let Some(Some(training)) = trained.splits.get("train") else { return };
+        let Some(Some(measured)) = data.splits.get(&split.value) else { return };
+        if split.value == "train" {
+            return;
+        }
+        let shared = shared(training, measured);
+        let Some(first) = shared.first else { return };
+        let label = format!("`{}.{}`", data.name.text, split.value);
+        let of = measured.table.rows;
+        let what = match shared.rows == of {
+            true => format!("all {of} rows of {label} are trained on"),
+            false => format!("{} of {of} rows of {label} are trained on (the first is row {})", shared.rows, first + 1),
+        };
+        self.sink.push(
+            Diagnostic::at(Code::OverlappingRows, on, what, "a score on them measures memory")
+                .label(measured.source.span, "these rows are measured")
+                .label(training.source.span, "these are trained on")
+                .help("slice the file into parts: `train = rows[..-200]`, `test = rows[-200..]`"),
+        );
+    }
+}
+
+fn shared(training: &SplitSource, measured: &SplitSource) -> Count {
+    let mut shared = Count::default();
+    let same_file =
+        training.table.digest == measured.table.digest && training.source.value.format == measured.source.value.format;
+    if same_file {
+        let rows = |split: &SplitSource| select(split.table.file_rows, &split.source.value.steps);
+        let trained: BTreeSet<usize> = rows(training).into_iter().collect();
+        let hits = rows(measured).into_iter().enumerate().filter(|(_, number)| trained.contains(number));
+        hits.for_each(|(row, _)| shared.add(row));
+    }
+    shared
+}

@@ -1,0 +1,89 @@
+//! The `train` block.
+
+use super::Checker;
+use super::fields::Fields;
+use super::model::ModelDeclaration;
+use super::spec::{CheckedSplit, Optimizer, ScheduleShape, Train};
+use super::value::{FormValue, Value};
+use crate::diag::{Code, Diagnostic};
+use crate::source::Span;
+use crate::syntax::tree::Section;
+
+impl Checker<'_> {
+    pub(super) fn train_fields(&mut self, section: &Section) -> Option<Fields> {
+        let extra = section.name.as_ref().map(|name| name.span).or(section.value.as_ref().map(|value| value.span));
+        if let Some(span) = extra {
+            self.sink.push(
+                Diagnostic::at(Code::UnexpectedText, span, "a `train` block has no name", "not expected here")
+                    .help("write `train { … }`"),
+            );
+        }
+        self.block("train", Some(&section.body), section.keyword.span, None)
+    }
+
+    /// A second `train` block of an experiment.
+    pub(super) fn second_train(&mut self, section: &Section, first: &Section) {
+        self.sink.push(
+            Diagnostic::at(
+                Code::MisplacedBlock,
+                section.keyword.span,
+                "an experiment has one `train` block",
+                "a second one",
+            )
+            .label(first.keyword.span, "the first one")
+            .help("join them, or write a second experiment"),
+        );
+        self.mention(section.span);
+    }
+
+    /// `max_length`, which the model must be able to read; where none is written, at most what it can.
+    pub(super) fn max_length(&mut self, fields: &Fields, model: &ModelDeclaration) -> Option<usize> {
+        let max_length = fields.count("max_length")?;
+        let context = model.checked.config.context_length;
+        let Some(written) = fields.written("max_length") else { return Some(max_length.min(context)) };
+        if max_length > context {
+            self.sink.push(
+                Diagnostic::at(
+                    Code::OutOfRange,
+                    written,
+                    format!("`max_length` of {max_length} is more than the model can read"),
+                    format!("`{}` reads {context} tokens at most", model.name.text),
+                )
+                .label(model.name.span, "the model is declared here")
+                .help(format!("write `max_length = {context}` or less")),
+            );
+            return None;
+        }
+        Some(max_length)
+    }
+}
+
+/// The checked block; `None` where a field of it was reported.
+pub fn train_block(span: Span, fields: &Fields, split: CheckedSplit) -> Option<Train> {
+    let Value::Form(schedule) = &fields.get("schedule")?.value else { return None };
+    let Value::Form(optimizer) = &fields.get("optimizer")?.value else { return None };
+    let number = |form: &FormValue, name: &str| form.argument(name)?.value.as_number();
+    fields.word("keep")?;
+    fields.word("base_dropout")?;
+    Some(Train {
+        span,
+        split,
+        epochs: fields.count("epochs")?,
+        batch: fields.count("batch")?,
+        accumulate: fields.count("accumulate")?,
+        learning_rate: fields.number("lr")?,
+        schedule: match schedule.form.name {
+            "cosine" => ScheduleShape::Cosine,
+            "constant" => ScheduleShape::Constant,
+            _ => ScheduleShape::Linear,
+        },
+        warmup: number(schedule, "warmup")?,
+        optimizer: Optimizer {
+            beta1: number(optimizer, "beta1")?,
+            beta2: number(optimizer, "beta2")?,
+            epsilon: number(optimizer, "epsilon")?,
+            weight_decay: number(optimizer, "weight_decay")?,
+        },
+        clip: fields.get("clip")?.value.as_number(),
+    })
+}

@@ -1,0 +1,185 @@
+//! What is in the hashes of stages, and what is not.
+
+use crate::support::{planned, world};
+use reftc::plan::{Experiment, Plan};
+use std::collections::BTreeSet;
+
+const SPEC: &str = r#"
+let rows = json("train.json")
+
+model tiny = embedded("tiny") { dtype = f32 }
+
+data reviews {
+  train    = rows[..16]
+  test     = json("test.json")
+  prompt   = "Review: {text}\nAnswer:"
+  target   = " {label}"
+  eos      = true
+  overlong = cut_right
+}
+
+/// Documented.
+experiment first {
+  model = tiny
+  data  = reviews
+  seed  = 42
+
+  intervene edit = noreft {
+    layers    = [0, 1]
+    positions = f3+l3
+    rank      = 4
+    tied      = false
+    dropout   = 0.1
+    act       = linear
+    bias      = false
+  }
+
+  intervene other = loreft { layers = [2], positions = l1, rank = 2 }
+
+  train {
+    epochs     = 2
+    batch      = 4
+    accumulate = 2
+    lr         = 1e-3
+    schedule   = linear(warmup: 10%)
+    optimizer  = adamw(weight_decay: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8)
+    clip       = 1.0
+    max_length = 128
+  }
+
+  eval test {
+    on       = reviews.test
+    when     = end
+    decode   = greedy(max_tokens: 4)
+    answer   = text
+    gold     = "{label}"
+    metric   = exact_match
+    baseline = false
+    batch    = 16
+  }
+}
+"#;
+
+/// The plan of the spec with one piece of it replaced.
+fn changed(from: &str, to: &str) -> Experiment {
+    assert_eq!(SPEC.matches(from).count(), 1, "{from}");
+    first(planned(&SPEC.replace(from, to), &world()))
+}
+
+fn first(plan: Plan) -> Experiment {
+    plan.experiments.into_iter().next().expect("one experiment")
+}
+
+#[test]
+fn every_field_that_decides_training_is_in_its_hash() {
+    let changes = [
+        ("seed  = 42", "seed  = 43"),
+        ("{ dtype = f32 }", "{ dtype = bf16 }"),
+        ("rows[..16]", "rows[..15]"),
+        ("rows[..16]", "rows.shuffle(1)[..16]"),
+        ("Review: {text}", "Reviews: {text}"),
+        ("\" {label}\"", "\" {answer}\""),
+        ("eos      = true", "eos      = false"),
+        ("cut_right", "cut_left"),
+        ("noreft", "nodireft"),
+        ("[0, 1]", "[0, 3]"),
+        ("f3+l3", "l3+f3"),
+        ("f3+l3", "f3+l2"),
+        ("rank      = 4", "rank      = 5"),
+        ("tied      = false", "tied      = true"),
+        ("dropout   = 0.1", "dropout   = 0.2"),
+        ("act       = linear", "act       = relu"),
+        ("bias      = false", "bias      = true"),
+        ("layers = [2]", "layers = [3]"),
+        ("epochs     = 2", "epochs     = 3"),
+        ("batch      = 4", "batch      = 5"),
+        ("accumulate = 2", "accumulate = 1"),
+        ("lr         = 1e-3", "lr         = 2e-3"),
+        ("linear(warmup: 10%)", "cosine(warmup: 10%)"),
+        ("linear(warmup: 10%)", "linear(warmup: 20%)"),
+        ("weight_decay: 0", "weight_decay: 0.01"),
+        ("beta1: 0.9", "beta1: 0.8"),
+        ("beta2: 0.999", "beta2: 0.99"),
+        ("epsilon: 1e-8", "epsilon: 1e-6"),
+        ("clip       = 1.0", "clip       = off"),
+        ("max_length = 128", "max_length = 127"),
+    ];
+    let mut hashes = BTreeSet::from([first(planned(SPEC, &world())).hashes.training]);
+    for (from, to) in changes {
+        assert!(hashes.insert(changed(from, to).hashes.training), "`{to}` does not change the hash of training");
+    }
+}
+
+#[test]
+fn fields_of_an_eval_are_in_its_hash_alone() {
+    let original = first(planned(SPEC, &world())).hashes;
+    let changes = [
+        ("when     = end", "when     = epoch"),
+        ("max_tokens: 4", "max_tokens: 5"),
+        ("answer   = text", "answer   = last_number"),
+        ("\"{label}\"", "\"{answer}\""),
+        ("metric   = exact_match", "metric   = accuracy"),
+        ("metric   = exact_match", "metric   = perplexity"),
+        ("baseline = false", "baseline = true"),
+        ("json(\"test.json\")", "json(\"test.json\")[..2]"),
+    ];
+    let mut hashes = BTreeSet::from([original.evals["test"].clone()]);
+    for (from, to) in changes {
+        let found = changed(from, to).hashes;
+        assert_eq!(found.training, original.training, "`{to}`");
+        assert!(hashes.insert(found.evals["test"].clone()), "`{to}` does not change the hash of the eval");
+    }
+    assert_eq!(changed("batch    = 16", "batch    = 3").hashes, original, "rows at a time decide nothing");
+}
+
+#[test]
+fn what_decides_nothing_is_in_no_hash() {
+    let original = first(planned(SPEC, &world())).hashes;
+    let renamed = SPEC
+        .replace("rows", "lines")
+        .replace("model tiny", "model small")
+        .replace("model = tiny", "model = small")
+        .replace("reviews", "opinions")
+        .replace("intervene edit", "intervene other_edit")
+        .replace("experiment first", "// comment\nexperiment another")
+        .replace("Documented", "Documented otherwise");
+    assert_eq!(first(planned(&renamed, &world())).hashes, original, "names");
+    let (tree, _) = reftc::syntax::parse(crate::support::FILE, SPEC);
+    let formatted = reftc::syntax::format(&tree, SPEC);
+    assert_ne!(formatted, SPEC);
+    assert_eq!(first(planned(&formatted, &world())).hashes, original, "layout");
+    assert_eq!(changed("lr         = 1e-3", "lr         = 0.001").hashes, original, "the spelling of a number");
+    assert_eq!(changed("linear(warmup: 10%)", "linear(0.1)").hashes, original, "the spelling of a ratio");
+    let without_defaults = SPEC.replace("    clip       = 1.0\n", "").replace("  seed  = 42\n", "");
+    assert_eq!(first(planned(&without_defaults, &world())).hashes, original, "defaults");
+    let moved = SPEC.replace("test.json", "data/test.json");
+    assert_eq!(first(planned(&moved, &world())).hashes, original, "paths");
+}
+
+#[test]
+fn the_order_of_edits_counts_at_one_layer_only() {
+    let spec = |blocks: &[&str]| {
+        let start = SPEC.find("  intervene edit").expect("the first block");
+        let end = SPEC.find("  train {").expect("what follows the blocks");
+        let blocks: String =
+            blocks.iter().enumerate().map(|(at, block)| format!("  intervene e{at} = {block}\n")).collect();
+        first(planned(&format!("{}{blocks}{}", &SPEC[..start], &SPEC[end..]), &world())).hashes.training
+    };
+    let low = "loreft { layers = [0, 1], positions = l3, rank = 4 }";
+    let high = "loreft { layers = [2, 3], positions = l3, rank = 2 }";
+    let both = "direft { layers = [1, 2], positions = f3, rank = 2 }";
+    assert_eq!(spec(&[low, high]), spec(&[high, low]));
+    assert_ne!(spec(&[low, both]), spec(&[both, low]));
+    let tied = |positions| format!("loreft {{ layers = all, positions = {positions}, rank = 4, tied = true }}");
+    assert_eq!(spec(&[&tied("f3+l3")]), spec(&[&tied("l3+f3")]), "segments that share parameters are a set");
+    let alone = |tied| format!("loreft {{ layers = all, positions = l3, rank = 4, tied = {tied} }}");
+    assert_eq!(spec(&[&alone(true)]), spec(&[&alone(false)]), "one segment has nothing to be tied to");
+}
+
+#[test]
+fn equal_specs_have_equal_bytes() {
+    let bytes = |text: &str| serde_json::to_string(&planned(text, &world())).expect("a plan is plain data");
+    assert_eq!(bytes(SPEC), bytes(SPEC));
+    let plan: Plan = serde_json::from_str(&bytes(SPEC)).expect("a plan can be read back");
+    assert_eq!(plan, planned(SPEC, &world()));
+}
