@@ -41,9 +41,7 @@ impl LossBatch {
 
     /// The loss of each target token, `[targets]` in f32; the head runs on the tokens that predict one, and on no other.
     pub fn losses(&self, decoder: &Decoder, edits: &BatchEdits) -> Result<Tensor> {
-        let hidden = decoder.forward(&self.rows, edits, None)?;
-        let supervised = Tensor::from_slice(&self.supervised, self.supervised.len(), decoder.device())?;
-        decoder.losses(&hidden.index_select(&supervised, 0)?, &self.targets)
+        decoder.losses(&decoder.forward_at(&self.rows, &self.supervised, edits, None)?, &self.targets)
     }
 }
 

@@ -80,9 +80,9 @@ impl<'a> Generator<'a> {
                 break;
             }
             // Prompts are edited as they fill the cache; later tokens feel it through keys and values.
-            let hidden = self.decoder.forward(&packed, &std::mem::take(&mut edits), Some(&mut cache))?;
-            let last = Tensor::from_vec(packed.last_tokens(), packed.rows(), self.decoder.device())?;
-            let chosen = choose(&self.decoder.logits(&hidden.index_select(&last, 0)?)?)?;
+            let (edits, last) = (std::mem::take(&mut edits), packed.last_tokens());
+            let hidden = self.decoder.forward_at(&packed, &last, &edits, Some(&mut cache))?;
+            let chosen = choose(&self.decoder.logits(&hidden)?)?;
             let going: Vec<usize> = (0..active.len()).filter(|&slot| !self.ends(chosen[slot])).collect();
             for &slot in &going {
                 outputs[active[slot]].push(chosen[slot]);

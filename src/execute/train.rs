@@ -3,7 +3,6 @@
 use super::batch::{LossBatch, Steps, forward_passes};
 use super::checkpoint::{self, Position};
 use super::event::{EpochDone, Event, StepDone};
-use super::on_large_stack;
 use super::optimizer::{AdamW, Gradients};
 use crate::data::encode::EncodedRow;
 use crate::diag::{Code, Diagnostic, Result};
@@ -141,7 +140,7 @@ impl<'a> Trainer<'a> {
             return Ok(Progress::Finished);
         }
         let begun = Instant::now();
-        let Some(mut sum) = on_large_stack(|| self.gradients(step, interrupt))? else {
+        let Some(mut sum) = self.gradients(step, interrupt)? else {
             return Ok(Progress::Interrupted);
         };
         let gradient_norm = sum.gradients.clip(self.task.plan.clip).map_err(engine_failed)?;

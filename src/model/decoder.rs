@@ -1,10 +1,10 @@
 //! The one decoder of the Llama family: Llama, Mistral and Qwen2 are configs of it.
 //!
 //! The residual stream is `[tokens, hidden]` over all rows, packed without padding. Between blocks a [`BlockHook`] may
-//! change it, with ordinary, differentiable candle code. Each block is two graph nodes at most, so a graph of 30 layers is
+//! change it, with ordinary, differentiable candle code. Each block is one graph node at most, so a graph of 80 layers is
 //! some hundreds of nodes deep, far from what candle's recursive backward can take on a thread of 2 MiB.
 
-use super::block::{Attend, AttentionHalf, FeedForward, FeedForwardHalf, Pass};
+use super::block::{Block, BlockPass, Pass, Wanted};
 use super::cache::Cache;
 use super::config::{ModelConfig, Precision};
 use super::files::ModelFiles;
@@ -43,7 +43,7 @@ pub struct Decoder {
     dtype: DType,
     /// `[vocabulary, hidden]`
     embeddings: Tensor,
-    blocks: Vec<(Arc<AttentionHalf>, Arc<FeedForwardHalf>)>,
+    blocks: Vec<Arc<Block>>,
     head: Arc<Head>,
     rotary: Rotary,
 }
@@ -82,19 +82,16 @@ impl Decoder {
                 true => Some(weights.tensor(&name("self_attn.o_proj.bias"), &[hidden])?),
                 false => None,
             };
-            let attend = AttentionHalf {
-                norm: norm(&name("input_layernorm.weight"))?,
+            let gate_up = [(name("mlp.gate_proj"), inner), (name("mlp.up_proj"), inner)];
+            Ok(Arc::new(Block {
+                attention_norm: norm(&name("input_layernorm.weight"))?,
                 projection: Linear::new(weights.stacked(&projection, hidden)?, bias),
                 attention,
                 output: Linear::new(weights.tensor(&name("self_attn.o_proj.weight"), &[hidden, query])?, output_bias),
-            };
-            let gate_up = [(name("mlp.gate_proj"), inner), (name("mlp.up_proj"), inner)];
-            let feed_forward = FeedForwardHalf {
-                norm: norm(&name("post_attention_layernorm.weight"))?,
+                feed_forward_norm: norm(&name("post_attention_layernorm.weight"))?,
                 gate_up: Linear::new(weights.stacked(&gate_up, hidden)?, None),
                 down: Linear::new(weights.tensor(&name("mlp.down_proj.weight"), &[hidden, inner])?, None),
-            };
-            Ok((Arc::new(attend), Arc::new(feed_forward)))
+            }))
         };
         let embeddings = weights.tensor("model.embed_tokens.weight", &[vocabulary, hidden])?;
         let projection = match config.tied_embeddings {
@@ -134,12 +131,37 @@ impl Decoder {
     /// With an empty `cache` the rows are prompts and fill it; with a filled one each row of the cache gets exactly one
     /// new token, seen at its true position. With a cache nothing is recorded for a backward pass.
     pub fn forward(&self, rows: &PackedRows, hook: &dyn BlockHook, cache: Option<&mut Cache>) -> Result<Tensor> {
+        self.run(rows, Wanted::All, hook, cache)
+    }
+
+    /// [`Decoder::forward`] for some tokens alone, `[n, hidden]` in the order of `tokens`, packed indices that differ: the last
+    /// block works for nobody else. After that block, `hook` sees 0 in the place of all other tokens.
+    pub fn forward_at(
+        &self,
+        rows: &PackedRows,
+        tokens: &[u32],
+        hook: &dyn BlockHook,
+        cache: Option<&mut Cache>,
+    ) -> Result<Tensor> {
+        let indices = Tensor::from_slice(tokens, tokens.len(), &self.device)?;
+        let all = tokens.len() == rows.tokens().len();
+        let wanted = if all { Wanted::All } else { Wanted::Only(indices.clone()) };
+        self.run(rows, wanted, hook, cache)?.index_select(&indices, 0)
+    }
+
+    fn run(
+        &self,
+        rows: &PackedRows,
+        wanted: Wanted,
+        hook: &dyn BlockHook,
+        cache: Option<&mut Cache>,
+    ) -> Result<Tensor> {
         if (0..rows.rows()).any(|row| rows.length(row) == 0) || rows.rows() == 0 {
             bail!("a forward pass needs at least one row, and one token in each");
         }
         match cache {
-            Some(cache) => self.forward_cached(rows, hook, cache),
-            None => self.forward_recorded(rows, hook),
+            Some(cache) => self.forward_cached(rows, &wanted, hook, cache),
+            None => self.forward_recorded(rows, &wanted, hook),
         }
     }
 
@@ -156,18 +178,24 @@ impl Decoder {
         frozen::apply(Losses { head: self.head.clone(), targets: targets.to_vec() }, hidden)
     }
 
-    fn forward_recorded(&self, rows: &PackedRows, hook: &dyn BlockHook) -> Result<Tensor> {
+    fn forward_recorded(&self, rows: &PackedRows, wanted: &Wanted, hook: &dyn BlockHook) -> Result<Tensor> {
         let pass = Arc::new(self.pass(rows, &[], 0, false)?);
         let mut hidden = self.embed(rows)?;
-        for (layer, (attention, feed_forward)) in self.blocks.iter().enumerate() {
-            hidden = frozen::apply(Attend { half: attention.clone(), pass: pass.clone() }, &hidden)?;
-            hidden = frozen::apply(FeedForward(feed_forward.clone()), &hidden)?;
+        for (layer, block) in self.blocks.iter().enumerate() {
+            let wanted = self.wanted_of(layer, wanted);
+            hidden = frozen::apply(BlockPass { block: block.clone(), pass: pass.clone(), wanted }, &hidden)?;
             hidden = hook.after_block(layer, hidden)?;
         }
         Ok(hidden)
     }
 
-    fn forward_cached(&self, rows: &PackedRows, hook: &dyn BlockHook, cache: &mut Cache) -> Result<Tensor> {
+    fn forward_cached(
+        &self,
+        rows: &PackedRows,
+        wanted: &Wanted,
+        hook: &dyn BlockHook,
+        cache: &mut Cache,
+    ) -> Result<Tensor> {
         let past = cache.lengths().to_vec();
         if !past.is_empty() && (rows.rows() != past.len() || rows.longest() != 1) {
             bail!("a filled cache takes one new token for each of its {} rows", past.len());
@@ -175,13 +203,17 @@ impl Decoder {
         cache.layers.resize_with(self.blocks.len(), Default::default);
         let pass = self.pass(rows, &past, cache.columns(), true)?;
         let mut hidden = self.embed(rows)?;
-        for (layer, (attention, feed_forward)) in self.blocks.iter().enumerate() {
-            hidden = attention.forward_cached(&hidden, &pass, &mut cache.layers[layer])?;
-            hidden = frozen::apply(FeedForward(feed_forward.clone()), &hidden)?;
+        for (layer, block) in self.blocks.iter().enumerate() {
+            hidden = block.forward_cached(&hidden, &pass, &mut cache.layers[layer], &self.wanted_of(layer, wanted))?;
             hidden = hook.after_block(layer, hidden)?.detach();
         }
         cache.advance(pass.rows.spans.iter().map(|span| span.total()).collect());
         Ok(hidden)
+    }
+
+    /// Every token is seen by later blocks, but what leaves the last one only by who asked for it.
+    fn wanted_of(&self, layer: usize, of_last: &Wanted) -> Wanted {
+        if layer + 1 == self.blocks.len() { of_last.clone() } else { Wanted::All }
     }
 
     fn embed(&self, rows: &PackedRows) -> Result<Tensor> {

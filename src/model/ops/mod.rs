@@ -10,6 +10,7 @@ pub mod cross_entropy;
 pub mod frozen;
 mod kernel;
 pub mod linear;
+pub mod residual;
 pub mod rms_norm;
 pub mod rope;
 pub mod swiglu;

@@ -1,0 +1,38 @@
+//! The sum of a residual connection.
+
+use super::kernel::{Values, on_cpu};
+use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Result, Tensor, bail};
+use rayon::prelude::*;
+
+/// Values that one thread takes at a time.
+const VALUES_PER_TASK: usize = 1 << 14;
+
+/// output + stream, of the same shape. On the CPU the sum is written over `output`: pass a tensor that nothing else holds.
+///
+/// candle's own sum hands large tensors to threads that wait for work by spinning, on cores that our kernels need.
+pub fn add(output: Tensor, stream: &Tensor) -> Result<Tensor> {
+    let in_place = on_cpu(&output) && output.dtype() == DType::F32 && output.is_contiguous();
+    if !in_place || output.dims() != stream.dims() {
+        return output + stream;
+    }
+    let stream = stream.contiguous()?;
+    output.inplace_op1(&Add(Values::of(&stream)?))?;
+    Ok(output)
+}
+
+struct Add<'a>(Values<'a>);
+
+impl InplaceOp1 for Add<'_> {
+    fn name(&self) -> &'static str {
+        "residual"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        let (CpuStorage::F32(values), Some((start, end))) = (storage, layout.contiguous_offsets()) else {
+            bail!("a residual sum in place needs a contiguous f32 tensor")
+        };
+        let pieces = values[start..end].par_chunks_mut(VALUES_PER_TASK).zip(self.0.par_chunks(VALUES_PER_TASK));
+        pieces.for_each(|(sums, values)| sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value));
+        Ok(())
+    }
+}
