@@ -1,55 +1,17 @@
 //! The one door through which `check` and `plan` reach files, so that a test can stand in for the machine.
 
-use crate::data::chat::ChatTemplate;
-use crate::data::tokenizer::Tokenizer;
 use crate::diag::Result;
 use crate::digest;
-use crate::model::config::{ModelConfig, ModelSource};
+use crate::model::config::ModelSource;
 use crate::model::files::Content;
 use crate::model::hub::{HubSettings, Wanted};
+use crate::model::known::KnownModel;
 use crate::model::located::Locator;
 use crate::store::cache::Cache;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// What `check` may know about a model. Each part is read when it is first asked for.
-pub trait KnownModel {
-    /// The model's shape.
-    ///
-    /// # Errors
-    /// Where the config is unreadable (E0302) or of a family that reftc has no decoder for (E0303).
-    fn config(&self) -> Result<ModelConfig>;
-
-    /// The tokenizer.
-    ///
-    /// # Errors
-    /// Where it is missing, unreadable, or does not fit the model (E0304).
-    fn tokenizer(&self) -> Result<Arc<Tokenizer>>;
-
-    /// The chat template, if the model has one.
-    ///
-    /// # Errors
-    /// Where it cannot be compiled (E0310).
-    fn chat_template(&self) -> Result<Option<ChatTemplate>>;
-
-    /// Digests of what decides tokens and numbers.
-    ///
-    /// # Errors
-    /// Where a file cannot be read.
-    fn digests(&self) -> Result<ModelDigests>;
-}
-
-/// SHA-256 digests of what a model is made of, 64 hexadecimal digits each.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModelDigests {
-    pub tokenizer: String,
-    /// Config and weights; without the weights at hand, of the model's name.
-    pub weights: String,
-    /// The weights are not at hand.
-    pub provisional: bool,
-}
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What `check` and `plan` may ask of the machine. Every method may be called from several threads.
 pub trait World: Sync {

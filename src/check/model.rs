@@ -9,9 +9,9 @@ use super::types::Type;
 use super::value::{FormValue, Value};
 use crate::diag::Diagnostic;
 use crate::model::config::{ModelSource, Precision};
+use crate::model::known::KnownModel;
 use crate::source::Span;
 use crate::syntax::tree::{Block, Expr, Ident};
-use crate::world::KnownModel;
 use std::rc::Rc;
 
 /// A model declaration that was found and read.

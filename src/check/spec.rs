@@ -6,8 +6,8 @@ use crate::data::split::Split;
 use crate::data::template::Template;
 use crate::intervention::Intervention;
 use crate::model::config::{ModelConfig, ModelSource, Precision};
+use crate::model::known::ModelDigests;
 use crate::source::Span;
-use crate::world::ModelDigests;
 use serde::{Deserialize, Serialize};
 
 /// The checked experiments of a file, in written order. One with errors is left out.

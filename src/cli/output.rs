@@ -74,7 +74,9 @@ impl Output {
     /// How many errors and warnings there were, and how to read on.
     pub fn summary(&self, diagnostics: &[Diagnostic]) {
         let human = matches!(self.format, MessageFormat::Human | MessageFormat::Short);
-        if let (true, Some(first)) = (human, diagnostics.first()) {
+        let is_error = |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error;
+        let first = diagnostics.iter().find(is_error).or(diagnostics.first());
+        if let (true, Some(first)) = (human, first) {
             self.note(&format!("{}; `reftc explain {}` tells more", summary(diagnostics), first.code.as_str()));
         }
     }

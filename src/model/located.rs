@@ -4,12 +4,12 @@ use super::config::{ModelConfig, ModelSource};
 use super::files::{Content, ModelFacts, ModelFiles, Part, facts};
 use super::gguf::Gguf;
 use super::hub::{Hub, HubSettings, Progress, Wanted};
+use super::known::{KnownModel, ModelDigests};
 use crate::data::chat::ChatTemplate;
 use crate::data::tokenizer::Tokenizer;
 use crate::diag::{Code, Diagnostic, Result};
 use crate::digest;
 use crate::store::cache::Cache;
-use crate::world::{KnownModel, ModelDigests};
 use std::sync::Arc;
 
 /// Where models are looked for.

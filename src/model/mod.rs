@@ -15,6 +15,7 @@ pub mod gguf;
 mod gguf_tokenizer;
 mod head;
 pub mod hub;
+pub mod known;
 pub mod located;
 pub mod ops;
 pub mod packed;
