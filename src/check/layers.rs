@@ -174,7 +174,7 @@ impl Checker<'_> {
                     format!("`{}` has hidden size {hidden}", model.name.text),
                 )
                 .label(model.name.span, "the model is declared here")
-                .help(format!("write `rank = {}` or less; most published runs use 1 to 32", hidden.min(8))),
+                .help(format!("write `rank = {hidden}` or less; most published runs use 1 to 32")),
             );
         }
     }

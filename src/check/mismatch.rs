@@ -53,6 +53,7 @@ fn help(expr: &Expr, written: &str, holds: Type) -> String {
             format!("write for example `{}`", holds.example())
         }
         (ExprKind::String(text), _) if is_plain(text) => format!("write it without quotes: `{text}`"),
+        (ExprKind::Int(back), Type::Layers) if *back < 0 => format!("write `last({})`", back.unsigned_abs()),
         (ExprKind::Int(layer), Type::Layers) => format!("write `[{layer}]`"),
         (ExprKind::Range { .. }, Type::Int) => format!("write the range alone, without brackets: `{written}`"),
         (ExprKind::Int(count), Type::Positions) if *count > 0 => {

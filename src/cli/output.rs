@@ -10,6 +10,9 @@ use crate::source::Sources;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
+/// People are shown this many findings at a time; the first ones often cause the others.
+const SHOWN: usize = 20;
+
 /// How this process talks.
 #[derive(Clone, Copy, Debug)]
 pub struct Output {
@@ -59,7 +62,12 @@ impl Output {
             MessageFormat::Json => Format::Json,
             MessageFormat::Github => Format::Github,
         };
-        let text = render(diagnostics, sources, format);
+        let people = matches!(self.format, MessageFormat::Human | MessageFormat::Short);
+        let shown = if people { diagnostics.len().min(SHOWN) } else { diagnostics.len() };
+        let mut text = render(&diagnostics[..shown], sources, format);
+        if shown < diagnostics.len() {
+            text.push_str(&format!("… and {} more\n", diagnostics.len() - shown));
+        }
         match self.format {
             MessageFormat::Json | MessageFormat::Github => self.data(&text),
             _ => self.note(text.trim_end_matches('\n')),

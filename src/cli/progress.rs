@@ -71,10 +71,11 @@ impl<'a> Progress<'a> {
             }
             Event::StepDone(done) => self.step(done),
             Event::EpochDone(_) => {}
-            Event::TrainingDone { steps, seconds } => {
+            Event::TrainingDone { steps, .. } => {
                 self.trained = true;
                 self.end();
-                let time = units::duration(Duration::from_secs_f64(*seconds));
+                // Of the steps alone: evaluations along the way have lines of their own.
+                let time = units::duration(Duration::from_secs_f64(self.seconds));
                 let taken = counted(steps.saturating_sub(self.begun), "step");
                 self.output.note(&format!("trained {taken} in {time}, {}", self.speed()));
             }

@@ -10,6 +10,7 @@ use crate::world::RealWorld;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// The door to files and the places of models.
 pub struct Session {
@@ -39,6 +40,10 @@ impl Session {
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// Whether someone looks at the flag now and then.
 static HEEDED: AtomicBool = AtomicBool::new(false);
+/// When the first Ctrl-C came.
+static FIRST: OnceLock<Instant> = OnceLock::new();
+/// Signals that come closer than this are one.
+const SAME_WISH: Duration = Duration::from_millis(300);
 static STOPPER: OnceLock<Stopper> = OnceLock::new();
 
 /// Work that looks at the flag: until it ends, the first Ctrl-C only sets the flag. Elsewhere Ctrl-C ends the process.
@@ -66,7 +71,12 @@ fn on_interrupt(output: Output) {
         if let Some(stopper) = STOPPER.get() {
             stopper.stop();
         }
+        // Some tools signal a process and its group at once, which is one wish and not two.
+        let first = FIRST.get_or_init(Instant::now);
         let again = INTERRUPTED.swap(true, Ordering::SeqCst);
+        if again && first.elapsed() < SAME_WISH {
+            return;
+        }
         if again || !HEEDED.load(Ordering::SeqCst) {
             #[allow(clippy::exit, reason = "nothing is under way that could be lost, or the user asked twice")]
             std::process::exit(130);

@@ -124,7 +124,7 @@ fn place(text: &str) -> Result<(&str, usize), TemplateError> {
         Err(error(0..end + 1, "spaces surround the column's name", format!("write `{{{trimmed}}}`")))
     } else {
         let help = format!(
-            "write `{{\"{trimmed}\"}}` for the column of that name, or `{{{{` and `}}}}` for braces in the text"
+            "write `{{\\\"{trimmed}\\\"}}` for the column of that name, or `{{{{` and `}}}}` for braces in the text"
         );
         Err(error(0..end + 1, "a column name of letters, digits and `_` must stand between the braces", help))
     }

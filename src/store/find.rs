@@ -25,9 +25,10 @@ impl Run {
         let record = ["stages.json", "result.json"].into_iter().find_map(|name| path.join(name).metadata().ok())?;
         let name = |path: Option<&Path>| path?.file_name().map(|name| name.to_string_lossy().into_owned());
         let digits = name(Some(&path))?;
-        let experiment = read_result(&path).map(|result| result.experiment).filter(|name| !name.is_empty());
+        let recorded = || read_result(&path).map(|result| result.experiment).filter(|name| !name.is_empty());
         Some(Self {
-            experiment: experiment.or_else(|| name(path.parent()))?,
+            // The folder's name first: it is what the user sees, also after a move.
+            experiment: name(path.parent()).or_else(recorded)?,
             digits,
             finished: path.join("result.json").is_file(),
             changed: record.modified().unwrap_or(SystemTime::UNIX_EPOCH),
