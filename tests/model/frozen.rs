@@ -51,6 +51,27 @@ fn the_gradient_of_an_edit_is_right() {
     }
 }
 
+/// The last block may work for some tokens alone: their numbers and all gradients stay.
+#[test]
+fn tokens_that_nobody_reads_change_nothing() {
+    let (decoder, config) = tiny();
+    let packed = PackedRows::new(&rows(&[9, 1, 14], 128));
+    let tokens = [3, 8, 9, 20, 23];
+    let indices = Tensor::new(&tokens, &Device::Cpu).unwrap();
+    for layer in 0..config.layers {
+        let vector = Var::ones(32, DType::F32, &Device::Cpu).unwrap();
+        let hook = Shift { layer, vector: vector.clone() };
+        let all = decoder.forward(&packed, &hook, None).unwrap().index_select(&indices, 0).unwrap();
+        let some = decoder.forward_at(&packed, &tokens, &hook, None).unwrap();
+        assert_close(&some, &all, 1e-5);
+        let gradient = |hidden: &Tensor| {
+            let losses = decoder.losses(hidden, &[7, 8, 9, 10, 11]).unwrap();
+            losses.sum_all().unwrap().backward().unwrap().get(&vector).unwrap().clone()
+        };
+        assert_close(&gradient(&some), &gradient(&all), 1e-5);
+    }
+}
+
 /// After backward the store holds the gradient of the Var, and that of the state which the edit was added to by candle's
 /// own addition: no weight got one, nor a buffer for one.
 #[test]
