@@ -273,7 +273,7 @@ pub const BLOCKS: &[Block] = &[
                 .known_as(&["reference", "label", "expected"]),
             field("metric", Type::Metric, Text("exact_match"), "what is measured").known_as(&["metrics", "score"]),
             field("baseline", Type::Bool, Text("false"), "measure the untouched model too"),
-            field("batch", Type::Int, Text("16"), "rows of one forward pass")
+            field("batch", Type::Int, Text("32"), "rows of one forward pass")
                 .within(AtLeast(1))
                 .known_as(&["batch_size", "per_device_eval_batch_size"]),
             field("choices", Type::Strings, Later, "options scored by likelihood"),

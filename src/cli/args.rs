@@ -57,6 +57,21 @@ pub enum Command {
     Completions(CompletionsArgs),
 }
 
+impl Command {
+    /// Threads of the CPU: as the arguments say, else `RAYON_NUM_THREADS`, else every core.
+    pub fn threads(&self) -> usize {
+        let asked = match self {
+            Command::Run(arguments) => arguments.device.threads,
+            Command::Eval(arguments) => arguments.device.threads,
+            Command::Generate(arguments) => arguments.device.threads,
+            _ => None,
+        };
+        let set = || std::env::var("RAYON_NUM_THREADS").ok()?.parse().ok();
+        let threads = asked.map(usize::from).or_else(set).filter(|&threads| threads > 0);
+        threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    }
+}
+
 /// Where the numbers are computed.
 #[derive(Clone, Debug, Args)]
 pub struct DeviceArgs {

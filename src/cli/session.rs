@@ -19,14 +19,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Makes ready for computing: threads, device, Ctrl-C. What is wrong is shown.
+    /// Makes ready for computing: device, Ctrl-C. What is wrong is shown.
     pub fn models(&self, arguments: &DeviceArgs, output: &Output) -> Result<Models, ExitCode> {
-        if let Some(threads) = arguments.threads
-            && let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()
-        {
-            output.usage_error(&format!("cannot start {threads} threads: {error}"), "ask for fewer with `--threads`");
-            return Err(ExitCode::from(2));
-        }
         let device = device::choose(&arguments.device).map_err(|diagnostic| {
             output.failure(&diagnostic, &Default::default());
             ExitCode::from(2)
