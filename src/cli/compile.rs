@@ -1,7 +1,7 @@
 //! From a path to a checked spec, for every command that compiles.
 
 use crate::check::{self, Spec};
-use crate::diag::{Code, Diagnostic, Result, Severity, reason, suggest};
+use crate::diag::{Code, Diagnostic, Result, Severity, in_order, reason, suggest};
 use crate::plan::{self, Plan};
 use crate::source::{FileId, Sources};
 use crate::syntax;
@@ -54,9 +54,7 @@ pub fn compile(path: &Path, world: &dyn World) -> Compiled {
         }
         None => (Vec::new(), Spec::default()),
     };
-    diagnostics.sort_by_key(|diagnostic| {
-        (diagnostic.span().is_none(), diagnostic.span().map(|span| (span.file, span.start, span.end)))
-    });
+    in_order(&mut diagnostics);
     Compiled { sources, spec, diagnostics }
 }
 

@@ -64,8 +64,8 @@ impl<'a> Progress<'a> {
                 self.trained = false;
                 (self.begun, self.epochs, self.per_epoch) = (*step, *epochs, (steps / epochs.max(&1)).max(1));
                 let resumed = if *step > 0 { format!(", going on after step {step}") } else { String::new() };
-                let (rows, epochs) = (counted(*rows, "row"), counted(*epochs, "epoch"));
-                self.output.note(&format!("training on {rows}, {epochs}, {}{resumed}", counted(*steps, "step")));
+                let (rows, epochs) = (units::counted(*rows, "row"), units::counted(*epochs, "epoch"));
+                self.output.note(&format!("training on {rows}, {epochs}, {}{resumed}", units::counted(*steps, "step")));
                 self.under_way = format!("after step {step} of {steps}");
                 self.begin(*step, *steps, "steps", String::new());
             }
@@ -76,7 +76,7 @@ impl<'a> Progress<'a> {
                 self.end();
                 // Of the steps alone: evaluations along the way have lines of their own.
                 let time = units::duration(Duration::from_secs_f64(self.seconds));
-                let taken = counted(steps.saturating_sub(self.begun), "step");
+                let taken = units::counted(steps.saturating_sub(self.begun), "step");
                 self.output.note(&format!("trained {taken} in {time}, {}", self.speed()));
             }
             Event::EvalStarted { eval, subject, rows } => {
@@ -102,7 +102,7 @@ impl<'a> Progress<'a> {
                 self.end();
                 let time = units::duration(Duration::from_secs_f64(score.seconds));
                 let result = format!("{} {}", table::name(score.metric), table::number(score.metric, score.value));
-                let rows = counted(score.rows, "row");
+                let rows = units::counted(score.rows, "row");
                 let who = if self.trained { who(*subject) } else { self.under_way.as_str() };
                 self.output.note(&format!("eval {eval}, {who}: {result} on {rows} in {time}"));
             }
@@ -179,12 +179,6 @@ fn left(done: usize, all: usize, seconds: f64) -> String {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ")
-}
-
-/// `1 row`, `400 rows`
-fn counted(number: usize, thing: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {thing}{plural}", units::count(number as u64))
 }
 
 fn who(subject: Subject) -> &'static str {

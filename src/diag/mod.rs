@@ -189,11 +189,14 @@ impl Sink {
 
     /// The findings in the order of their places; those without a place come last.
     pub fn into_sorted(mut self) -> Vec<Diagnostic> {
-        self.found.sort_by_key(|diagnostic| {
-            (diagnostic.span().is_none(), diagnostic.span().map(|span| (span.file, span.start, span.end)))
-        });
+        in_order(&mut self.found);
         self.found
     }
+}
+
+/// Sorts findings by their places; those without a place come last.
+pub fn in_order(diagnostics: &mut [Diagnostic]) {
+    diagnostics.sort_by_key(|diagnostic| (diagnostic.span().is_none(), diagnostic.span()));
 }
 
 /// A cause of the system as part of a message: in lower case and without its number.

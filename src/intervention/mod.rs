@@ -18,12 +18,11 @@ pub use block::{Activation, Intervention};
 pub use registry::Kind;
 
 use crate::diag::{Code, Diagnostic};
+use crate::model::weights::first_line;
 
 /// E0507: candle could not do what a sound plan asked for, most often for want of memory.
 pub fn engine_failed(error: candle_core::Error) -> Box<Diagnostic> {
-    let text = error.to_string();
-    // With RUST_BACKTRACE the message of candle goes on with a backtrace.
-    let reason = text.lines().next().unwrap_or_default();
+    let reason = first_line(&error);
     let help = "if memory ran out, set a smaller `batch` and a larger `accumulate`";
     Box::new(Diagnostic::new(Code::EngineFailed, format!("the engine failed: {reason}")).help(help))
 }

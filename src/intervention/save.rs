@@ -9,6 +9,7 @@ use super::tensor_file::{self, Tensors};
 use super::units::{Directions, Interventions, Parameter, Unit};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::plan::Intervention;
+use crate::store::atomic;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -56,7 +57,7 @@ pub fn save(folder: &Path, interventions: &Interventions) -> Result<()> {
     let mut text =
         serde_json::to_string_pretty(&config).map_err(|error| engine_failed(candle_core::Error::wrap(error)))?;
     text.push('\n');
-    tensor_file::write_whole(&folder.join(CONFIG), text.as_bytes())
+    atomic::write(&folder.join(CONFIG), text.as_bytes())
 }
 
 /// Reads a saved intervention as it was when it was saved.

@@ -1,13 +1,14 @@
 //! Files of named tensors: safetensors with one line of JSON about them, written whole or not at all.
 
 use crate::diag::{Code, Diagnostic, Result};
+use crate::store::atomic;
 use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
+use std::io;
 use std::path::Path;
 
 /// The key of our line in the metadata of a file. More keys would be written in no fixed order.
@@ -18,7 +19,7 @@ pub type Tensors = BTreeMap<String, Tensor>;
 
 /// Writes tensors (f32) and what `about` says of them; equal input makes equal bytes.
 pub fn write(path: &Path, tensors: &Tensors, about: &impl Serialize) -> Result<()> {
-    let unwritable = |error: &dyn std::fmt::Display| unwritable(path, error);
+    let unwritable = |error: &dyn std::fmt::Display| atomic::unwritable(path, &io::Error::other(error.to_string()));
     let mut bytes: Vec<(&str, Vec<usize>, Vec<u8>)> = Vec::new();
     for (name, tensor) in tensors {
         let values = tensor.flatten_all().and_then(|tensor| tensor.to_vec1::<f32>()).map_err(|e| unwritable(&e))?;
@@ -31,7 +32,7 @@ pub fn write(path: &Path, tensors: &Tensors, about: &impl Serialize) -> Result<(
     let about = serde_json::to_string(about).map_err(|e| unwritable(&e))?;
     let file =
         safetensors::serialize(views, Some(HashMap::from([(ABOUT.to_owned(), about)]))).map_err(|e| unwritable(&e))?;
-    write_whole(path, &file)
+    atomic::write(path, &file)
 }
 
 /// Reads what [`write()`] wrote.
@@ -56,30 +57,6 @@ pub fn read<About: DeserializeOwned>(path: &Path) -> Result<(Tensors, About)> {
         tensors.insert(name, tensor);
     }
     Ok((tensors, about))
-}
-
-/// Writes a file beside its place and renames it, so that a reader never sees half of it.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let written = || -> std::io::Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)?;
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.partial", std::process::id()));
-        let beside = folder.join(name);
-        let mut file = std::fs::File::create(&beside)?;
-        let done = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&beside, path));
-        if done.is_err() {
-            // The first failure is the one to report.
-            let _ = std::fs::remove_file(&beside);
-        }
-        done
-    };
-    written().map_err(|error| unwritable(path, &error))
-}
-
-fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> Box<Diagnostic> {
-    let message = format!("cannot write `{}`: {error}", path.display());
-    Box::new(Diagnostic::new(Code::RunUnwritable, message).help("make room, or choose another folder for runs"))
 }
 
 fn unreadable(path: &Path, problem: &str) -> Box<Diagnostic> {

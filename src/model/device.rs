@@ -1,5 +1,6 @@
 //! Which device a run computes on.
 
+use super::weights::first_line;
 use crate::diag::{self, Code, Diagnostic};
 use candle_core::{Device, utils};
 
@@ -70,7 +71,7 @@ fn not_built(feature: &str, name: &str) -> Box<Diagnostic> {
 }
 
 fn no_device(name: &str, error: &candle_core::Error) -> Box<Diagnostic> {
-    let message = format!("{name} cannot be used: {}", error.to_string().lines().next().unwrap_or_default());
+    let message = format!("{name} cannot be used: {}", first_line(error));
     Box::new(Diagnostic::new(Code::DeviceUnavailable, message).help("write `--device cpu` to compute on the CPU"))
 }
 

@@ -130,7 +130,7 @@ fn map_files(paths: &[PathBuf]) -> diag::Result<MmapedSafetensors> {
     map(paths).map_err(|error| unreadable(first, &error))
 }
 
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "mapping a file is unsafe by its nature; the condition stands inside")]
 fn map(paths: &[PathBuf]) -> candle_core::Result<MmapedSafetensors> {
     // SAFETY: a mapped file must not be changed by others while it is mapped. Model files are written once, and renamed
     // into place by every downloader; weights are mapped only while they are copied to tensors.
@@ -143,7 +143,7 @@ pub fn unreadable(path: &Path, error: &candle_core::Error) -> Box<Diagnostic> {
     Box::new(Diagnostic::new(Code::ModelUnreadable, message).in_file(path, None).help(DOWNLOAD_AGAIN))
 }
 
-/// candle's message without its backtrace.
+/// candle's message without the backtrace that RUST_BACKTRACE adds to it.
 pub fn first_line(error: &candle_core::Error) -> String {
     error.to_string().lines().next().unwrap_or_default().to_string()
 }

@@ -41,7 +41,7 @@ pub fn text(experiment: &Experiment, style: Style) -> String {
         ),
     );
     let train = &experiment.train;
-    line("training", format!("{} of {}", plural(train.rows, "row"), source(&train.split.source)));
+    line("training", format!("{} of {}", units::counted(train.rows, "row"), source(&train.split.source)));
     line("", steps(train));
     line("", rate(train));
     let cost = &experiment.cost;
@@ -124,7 +124,7 @@ fn source(source: &Source) -> String {
 
 fn steps(train: &Train) -> String {
     let accumulate = if train.accumulate > 1 { format!(" × {} accumulated", train.accumulate) } else { String::new() };
-    let (epochs, steps) = (plural(train.epochs, "epoch"), plural(train.steps, "step"));
+    let (epochs, steps) = (units::counted(train.epochs, "epoch"), units::counted(train.steps, "step"));
     format!("{epochs}, batches of {}{accumulate}, {steps}", train.batch)
 }
 
@@ -137,7 +137,7 @@ fn rate(train: &Train) -> String {
     let clip = train.clip.map_or_else(|| "no clipping".to_owned(), |norm| format!("clipped at norm {norm}"));
     let warmup = match train.schedule.warmup {
         0 => "without warm-up".to_owned(),
-        steps => format!("after {} of warm-up", plural(steps, "step")),
+        steps => format!("after {} of warm-up", units::counted(steps, "step")),
     };
     let (rate, decay) = (train.learning_rate, train.optimizer.weight_decay);
     format!("rate {rate:e}, {shape} {warmup}, weight decay {decay}, {clip}")
@@ -147,15 +147,10 @@ fn eval_text(eval: &Eval) -> String {
     let when = match eval.when {
         When::End => "at the end".to_owned(),
         When::Epoch => "after every epoch".to_owned(),
-        When::Steps(count) => format!("every {}", plural(count, "step")),
+        When::Steps(count) => format!("every {}", units::counted(count, "step")),
     };
     let baseline = if eval.baseline { ", and of the untouched model" } else { "" };
-    format!("{}: {} on {} {when}{baseline}", eval.name, table::name(eval.metric), plural(eval.rows, "row"))
-}
-
-/// `1 row`, `2 000 rows`
-fn plural(count: usize, word: &str) -> String {
-    format!("{} {word}{}", units::count(count as u64), if count == 1 { "" } else { "s" })
+    format!("{}: {} on {} {when}{baseline}", eval.name, table::name(eval.metric), units::counted(eval.rows, "row"))
 }
 
 /// The first digits of a hash, as run folders are named.

@@ -16,6 +16,12 @@ pub fn count(number: u64) -> String {
     text
 }
 
+/// A number of things: `1 row`, `4 112 rows`.
+pub fn counted(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", count(number as u64))
+}
+
 /// A size in memory or on disk: `512 B`, `1.2 GiB`.
 pub fn bytes(number: u64) -> String {
     scaled(number as f64, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB", "PiB"])
