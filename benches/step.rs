@@ -12,7 +12,7 @@ use reftc::execute::generate::Generator;
 use reftc::execute::optimizer::{AdamW, Gradients};
 use reftc::intervention::edits::BatchEdits;
 use reftc::intervention::units::Interventions;
-use reftc::intervention::{Activation, Intervention, Kind};
+use reftc::intervention::{Activation, At, Intervention, Kind};
 use reftc::model::config::{ModelConfig, Precision};
 use reftc::model::decoder::Decoder;
 use reftc::model::files::{ModelFiles, facts};
@@ -84,6 +84,7 @@ fn time_step(decoder: &Decoder, shape: &Shape) {
     let block = Intervention {
         name: "edit".to_owned(),
         kind: Kind::Loreft,
+        at: At::BlockOutput,
         layers: shape.layers.clone(),
         segments: shape.segments.clone(),
         tied: true,

@@ -11,7 +11,7 @@ use super::types::Type;
 use super::value::Value;
 use crate::data::positions::Segment;
 use crate::diag::{Code, Diagnostic};
-use crate::intervention::{Activation, Intervention, Kind};
+use crate::intervention::{Activation, At, Intervention, Kind};
 use crate::source::Spanned;
 use crate::syntax::tree::Section;
 
@@ -64,6 +64,7 @@ impl Checker<'_> {
         let intervention = Intervention {
             name: name?.text.clone(),
             kind,
+            at: At::BlockOutput,
             layers: layers?,
             segments: segments.iter().map(|segment| segment.value).collect(),
             tied: fields.flag("tied")?,

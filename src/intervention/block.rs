@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct Intervention {
     pub name: String,
     pub kind: Kind,
+    /// Where in each layer.
+    #[serde(default)]
+    pub at: At,
     /// Ascending, without repeats.
     pub layers: Vec<usize>,
     pub segments: Vec<Segment>,
@@ -29,6 +32,17 @@ impl Intervention {
         let units = unit_count(self.layers.len(), self.segments.len(), self.tied) as u64;
         units * self.kind.entry().parameter_count(hidden, self.rank, self.bias)
     }
+}
+
+/// Where in a layer an edit acts. A sublayer's output is what it adds to the residual stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum At {
+    BlockInput,
+    AttentionOutput,
+    MlpOutput,
+    #[default]
+    BlockOutput,
 }
 
 /// The function applied to the learned source.

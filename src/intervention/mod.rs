@@ -14,7 +14,7 @@ pub mod save;
 pub mod tensor_file;
 pub mod units;
 
-pub use block::{Activation, Intervention};
+pub use block::{Activation, At, Intervention};
 pub use registry::Kind;
 
 use crate::diag::{Code, Diagnostic};

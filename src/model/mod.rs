@@ -4,6 +4,7 @@
 //! a hook between blocks, on rows that [`packed`] lays out. [`ops`] holds the frozen operations and their backward.
 
 mod block;
+pub mod branch;
 pub mod cache;
 pub mod config;
 pub mod config_json;

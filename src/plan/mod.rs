@@ -5,6 +5,7 @@
 pub mod cost;
 mod hash;
 mod lower;
+pub mod passes;
 
 pub use lower::lower;
 

@@ -217,13 +217,14 @@ fn group(rows: &[Vec<Cell>]) -> Vec<Line> {
 mod tests {
     use super::*;
     use crate::data::positions::Segment;
-    use crate::intervention::Kind;
+    use crate::intervention::{At, Kind};
     use crate::plan::Activation;
 
     fn edit(layers: &[usize], segments: &[Segment]) -> Intervention {
         Intervention {
             name: "edit".into(),
             kind: Kind::Loreft,
+            at: At::BlockOutput,
             layers: layers.to_vec(),
             segments: segments.to_vec(),
             tied: false,

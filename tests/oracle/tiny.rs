@@ -4,9 +4,9 @@ use super::{Oracle, folder};
 use candle_core::{Device, Var};
 use reftc::data::encode::EncodedRow;
 use reftc::data::positions::Segment;
-use reftc::intervention::Kind;
 use reftc::intervention::orthogonal::Rotation;
 use reftc::intervention::units::{Directions, Interventions};
+use reftc::intervention::{At, Kind};
 use reftc::model::config::{ModelConfig, Precision};
 use reftc::model::decoder::Decoder;
 use reftc::model::files::ModelFiles;
@@ -72,6 +72,7 @@ pub fn block(kind: Kind, tied: bool) -> Intervention {
     Intervention {
         name: "edit".to_owned(),
         kind,
+        at: At::BlockOutput,
         layers: vec![1, 3],
         segments: vec![Segment::First(2), Segment::Last(2)],
         tied,
