@@ -1,12 +1,14 @@
 //! What the commands of one process share: the world, the device, Ctrl-C.
 
-use super::args::DeviceArgs;
+use super::args::{CacheArgs, DeviceArgs};
 use super::output::Output;
 use crate::execute::loaded::Models;
 use crate::model::device;
 use crate::model::located::Locator;
+use crate::store::frozen::{FrozenCache, Settings};
 use crate::watch::Stopper;
 use crate::world::RealWorld;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +29,18 @@ impl Session {
         })?;
         on_interrupt(*output);
         Ok(Models::new(device, self.locator.clone()))
+    }
+
+    /// Opens the cache of constant states.
+    #[expect(dead_code, reason = "opened by `run` and `eval` with the engine that fills it")]
+    pub fn frozen_cache(&self, arguments: &CacheArgs) -> FrozenCache {
+        let folder = arguments.cache_dir.clone().or_else(|| self.frozen_folder());
+        FrozenCache::open(Settings { folder, budget: arguments.cache_budget })
+    }
+
+    /// Where constant states are kept unless another folder is named; `None` where the user has no cache.
+    pub fn frozen_folder(&self) -> Option<PathBuf> {
+        Some(self.locator.cache.folder()?.join("frozen"))
     }
 }
 
