@@ -21,19 +21,24 @@ pub struct Session {
 }
 
 impl Session {
-    /// Makes ready for computing: device, Ctrl-C. What is wrong is shown.
-    pub fn models(&self, arguments: &DeviceArgs, output: &Output) -> Result<Models, ExitCode> {
+    /// Makes ready for computing: device, Ctrl-C, and the cache of constant states, if one is asked for. What is wrong is shown.
+    pub fn models(
+        &self,
+        arguments: &DeviceArgs,
+        cache: Option<&CacheArgs>,
+        output: &Output,
+    ) -> Result<Models, ExitCode> {
         let device = device::choose(&arguments.device).map_err(|diagnostic| {
             output.failure(&diagnostic, &Default::default());
             ExitCode::from(2)
         })?;
         on_interrupt(*output);
-        Ok(Models::new(device, self.locator.clone()))
+        let frozen = cache.map_or_else(FrozenCache::off, |arguments| self.frozen_cache(arguments));
+        Ok(Models::new(device, self.locator.clone(), frozen))
     }
 
     /// Opens the cache of constant states.
-    #[expect(dead_code, reason = "opened by `run` and `eval` with the engine that fills it")]
-    pub fn frozen_cache(&self, arguments: &CacheArgs) -> FrozenCache {
+    fn frozen_cache(&self, arguments: &CacheArgs) -> FrozenCache {
         let folder = arguments.cache_dir.clone().or_else(|| self.frozen_folder());
         FrozenCache::open(Settings { folder, budget: arguments.cache_budget })
     }

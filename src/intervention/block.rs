@@ -3,6 +3,7 @@
 use super::Kind;
 use super::registry::unit_count;
 use crate::data::positions::Segment;
+use crate::model::place::At;
 use serde::{Deserialize, Serialize};
 
 /// One `intervene` block.
@@ -32,17 +33,6 @@ impl Intervention {
         let units = unit_count(self.layers.len(), self.segments.len(), self.tied) as u64;
         units * self.kind.entry().parameter_count(hidden, self.rank, self.bias)
     }
-}
-
-/// Where in a layer an edit acts. A sublayer's output is what it adds to the residual stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum At {
-    BlockInput,
-    AttentionOutput,
-    MlpOutput,
-    #[default]
-    BlockOutput,
 }
 
 /// The function applied to the learned source.

@@ -16,6 +16,7 @@ pub struct Unit {
     pub name: String,
     /// The output of this block is edited.
     pub layer: usize,
+    pub at: crate::model::place::At,
     /// The prompt tokens that are edited; a token in two of them is edited once.
     pub segments: Vec<Segment>,
     pub kind: Kind,
@@ -177,6 +178,7 @@ impl Start<'_> {
         Ok(Unit {
             name,
             layer,
+            at: block.at,
             segments,
             kind: block.kind,
             activation: block.activation,

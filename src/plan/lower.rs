@@ -19,10 +19,12 @@ fn experiment(checked: &spec::Experiment) -> Experiment {
         seed: checked.seed,
         model: Model {
             source: checked.model.source.clone(),
+            weights: (!checked.model.digests.provisional).then(|| checked.model.digests.weights.clone()),
             precision: checked.model.precision,
             config: checked.model.config.clone(),
         },
         interventions: checked.interventions.clone(),
+        passes: Default::default(),
         train: train(&checked.train),
         evals: checked.evals.iter().map(eval).collect(),
         parameters,
@@ -43,6 +45,7 @@ fn train(checked: &spec::Train) -> Train {
         schedule: Schedule { shape: checked.schedule, warmup_share: checked.warmup, warmup: 0 },
         optimizer: checked.optimizer,
         clip: checked.clip,
+        recompute: false,
         steps: 0,
         rows: 0,
     };

@@ -4,12 +4,15 @@ use super::{Oracle, folder};
 use candle_core::{Device, Var};
 use reftc::data::encode::EncodedRow;
 use reftc::data::positions::Segment;
+use reftc::execute::engine::Engine;
+use reftc::intervention::edits::{Places, PromptPlace};
 use reftc::intervention::orthogonal::Rotation;
 use reftc::intervention::units::{Directions, Interventions};
 use reftc::intervention::{At, Kind};
 use reftc::model::config::{ModelConfig, Precision};
 use reftc::model::decoder::Decoder;
 use reftc::model::files::ModelFiles;
+use reftc::plan::passes::Passes;
 use reftc::plan::{Activation, Intervention, Optimizer, Overlong, Schedule, ScheduleShape, Split, Train};
 
 /// Prompt and target of the rows of the tiny batch.
@@ -125,9 +128,42 @@ pub fn plan(epochs: usize, batch: usize, accumulate: usize, learning_rate: f64, 
         schedule,
         optimizer: Optimizer { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 },
         clip: Some(1.0),
+        recompute: false,
         steps: 0,
         rows: 0,
     }
 }
 
 pub const CONSTANT: Schedule = Schedule { shape: ScheduleShape::Constant, warmup_share: 0.0, warmup: 0 };
+
+/// An engine with every pass on, that keeps nothing.
+pub fn engine<'a>(decoder: &'a Decoder, blocks: &[Intervention]) -> Engine<'a> {
+    Engine::new(decoder, blocks, Passes::ALL, None)
+}
+
+/// Rows that lie whole one after another, as in a pass over all their tokens.
+pub struct WholeRows {
+    prompts: Vec<PromptPlace>,
+    offsets: Vec<usize>,
+}
+
+impl WholeRows {
+    /// Rows of prompt tokens, of all tokens, and with a number.
+    pub fn new(rows: &[(usize, usize, usize)]) -> Self {
+        let offset = |index: usize| rows[..index].iter().map(|row| row.1).sum();
+        Self {
+            prompts: rows.iter().map(|&(tokens, _, row)| PromptPlace { tokens, row }).collect(),
+            offsets: (0..rows.len()).map(offset).collect(),
+        }
+    }
+}
+
+impl Places for WholeRows {
+    fn prompts(&self) -> &[PromptPlace] {
+        &self.prompts
+    }
+
+    fn index(&self, _: usize, _: At, row: usize, token: usize) -> Option<u32> {
+        Some((self.offsets[row] + token) as u32)
+    }
+}
