@@ -125,6 +125,7 @@ pub fn plan(epochs: usize, batch: usize, accumulate: usize, learning_rate: f64, 
         schedule,
         optimizer: Optimizer { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 },
         clip: Some(1.0),
+        recompute: false,
         steps: 0,
         rows: 0,
     }
