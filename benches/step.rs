@@ -8,6 +8,7 @@ use candle_core::Device;
 use reftc::data::encode::EncodedRow;
 use reftc::data::positions::Segment;
 use reftc::execute::batch::LossBatch;
+use reftc::execute::engine::Engine;
 use reftc::execute::generate::Generator;
 use reftc::execute::optimizer::{AdamW, Gradients};
 use reftc::intervention::edits::BatchEdits;
@@ -17,6 +18,7 @@ use reftc::model::config::{ModelConfig, Precision};
 use reftc::model::decoder::Decoder;
 use reftc::model::files::{ModelFiles, facts};
 use reftc::plan::Optimizer;
+use reftc::plan::passes::Passes;
 use std::path::Path;
 use std::time::Instant;
 
@@ -98,7 +100,8 @@ fn time_step(decoder: &Decoder, shape: &Shape) {
     let mut optimizer = AdamW::new(interventions.parameters(), settings).unwrap();
     // The last token is no input.
     let rows = rows(shape.rows, shape.tokens + 1, shape.tokens + 1 - TARGET, decoder.config().vocabulary);
-    let batch = LossBatch::new(&rows.iter().collect::<Vec<_>>());
+    let engine = Engine::new(decoder, &interventions.blocks, Passes::ALL, None);
+    let batch = LossBatch::new(&engine, &rows.iter().collect::<Vec<_>>()).unwrap();
     let (mut least, mut cpu) = ([f64::INFINITY; 3], f64::INFINITY);
     forget_peak();
     for _ in 0..REPETITIONS {
@@ -106,7 +109,7 @@ fn time_step(decoder: &Decoder, shape: &Shape) {
         let used = cpu_seconds();
         let begun = Instant::now();
         let edits = interventions.edits().unwrap();
-        let placed = BatchEdits::new(&interventions, &edits, &batch.prompts, None).unwrap();
+        let placed = BatchEdits::new(&interventions, &edits, &batch.packed, None).unwrap();
         let loss = batch.losses(decoder, &placed).unwrap().mean_all().unwrap();
         times[0] = begun.elapsed().as_secs_f64();
         let begun = Instant::now();
@@ -125,7 +128,8 @@ fn time_step(decoder: &Decoder, shape: &Shape) {
 }
 
 fn time_decoding(decoder: &Decoder) {
-    let generator = Generator::new(decoder, None).unwrap();
+    let engine = Engine::new(decoder, &[], Passes::ALL, None);
+    let generator = Generator::new(&engine, None).unwrap();
     for count in [16, 64] {
         let prompts = rows(count, 54, 54, decoder.config().vocabulary);
         let prompts: Vec<&EncodedRow> = prompts.iter().collect();

@@ -6,7 +6,12 @@ use std::io::{self, Read};
 
 /// The digest of bytes.
 pub fn of(bytes: impl AsRef<[u8]>) -> String {
-    hex(&Sha256::digest(bytes))
+    hex(&self::bytes(bytes))
+}
+
+/// The digest of bytes, as bytes.
+pub fn bytes(bytes: impl AsRef<[u8]>) -> [u8; 32] {
+    Sha256::digest(bytes).into()
 }
 
 /// The digest of all that is left to read.

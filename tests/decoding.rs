@@ -33,13 +33,14 @@ fn greedy_tokens_are_those_of_the_reference_together_and_alone() {
     let rows: Vec<&EncodedRow> = prompts.iter().collect();
     for (setting, tied) in tiny::SETTINGS {
         let interventions = tiny::reference_interventions(&oracle, setting, tied);
-        let tuned = Generator::new(&decoder, Some(&interventions)).unwrap();
+        let engine = tiny::engine(&decoder, &interventions.blocks);
+        let tuned = Generator::new(&engine, Some(&interventions)).unwrap();
         let together = tuned.greedy(&rows, 8).unwrap();
         assert_tokens(setting, &together, &reference_tokens(&oracle, &format!("{setting}.gen.reft_new_tokens")));
         for (row, together) in rows.iter().zip(&together) {
             assert_eq!(tuned.greedy(&[row], 8).unwrap(), std::slice::from_ref(together), "{setting}");
         }
-        let base = Generator::new(&decoder, None).unwrap().greedy(&rows, 8).unwrap();
+        let base = Generator::new(&engine, None).unwrap().greedy(&rows, 8).unwrap();
         assert_tokens(setting, &base, &reference_tokens(&oracle, &format!("{setting}.gen.base_new_tokens")));
     }
 }
@@ -49,11 +50,11 @@ fn a_row_that_has_ended_leaves_the_batch_and_the_others_go_on() {
     let prompts = tiny::prompts();
     let rows: Vec<&EncodedRow> = prompts.iter().collect();
     let decoder = tiny::decoder_with(Vec::new());
-    let endless = Generator::new(&decoder, None).unwrap().greedy(&rows, 8).unwrap();
+    let endless = Generator::new(&tiny::engine(&decoder, &[]), None).unwrap().greedy(&rows, 8).unwrap();
     // End the first row at its third token; wherever others have that token, they end too.
     let end = endless[0][2];
     let decoder = tiny::decoder_with(vec![end]);
-    let ended = Generator::new(&decoder, None).unwrap().greedy(&rows, 8).unwrap();
+    let ended = Generator::new(&tiny::engine(&decoder, &[]), None).unwrap().greedy(&rows, 8).unwrap();
     for (endless, ended) in endless.iter().zip(&ended) {
         let length = endless.iter().position(|token| *token == end).unwrap_or(8);
         assert_eq!(ended, &endless[..length]);
@@ -65,7 +66,8 @@ fn a_row_that_has_ended_leaves_the_batch_and_the_others_go_on() {
 fn sampling_follows_its_seed_and_greedy_where_there_is_no_temperature() {
     let prompts = tiny::prompts();
     let decoder = tiny::decoder_with(Vec::new());
-    let generator = Generator::new(&decoder, None).unwrap();
+    let engine = tiny::engine(&decoder, &[]);
+    let generator = Generator::new(&engine, None).unwrap();
     let sample = |temperature, seed| {
         let mut seen = Vec::new();
         let sampling = Sampling { temperature, top_p: Some(0.95), seed };
@@ -117,7 +119,8 @@ fn records(events: &[Event]) -> Vec<Record> {
 fn an_evaluation_records_every_row_and_scores_them() {
     let (mut prompts, tokenizer) = (tiny::prompts(), tokenizer());
     let decoder = tiny::decoder_with(Vec::new());
-    let generator = Generator::new(&decoder, None).unwrap();
+    let engine = tiny::engine(&decoder, &[]);
+    let generator = Generator::new(&engine, None).unwrap();
     let outputs = generator.greedy(&prompts.iter().collect::<Vec<_>>(), 3).unwrap();
     for (row, output) in prompts.iter_mut().zip(&outputs) {
         row.prompt = format!("prompt {}", row.row);
@@ -150,7 +153,9 @@ fn perplexity_is_that_of_the_mean_loss_of_target_tokens() {
     let decoder = tiny::decoder();
     let interventions = tiny::reference_interventions(&oracle, "tied", true);
     for (interventions, name) in [(None, "tied.loss_base"), (Some(&interventions), "tied.loss_reft")] {
-        let generator = Generator::new(&decoder, interventions).unwrap();
+        let blocks = interventions.map_or(&[][..], |interventions| &interventions.blocks);
+        let engine = tiny::engine(&decoder, blocks);
+        let generator = Generator::new(&engine, interventions).unwrap();
         for batch in [1, 4] {
             let eval = eval(Metric::Perplexity, batch);
             let task = Task { eval: &eval, rows: &rows, tokenizer: &tokenizer, subject: Subject::Tuned };
@@ -165,7 +170,8 @@ fn perplexity_is_that_of_the_mean_loss_of_target_tokens() {
 fn an_interrupted_evaluation_gives_no_score() {
     let (prompts, tokenizer, eval) = (tiny::prompts(), tokenizer(), eval(Metric::Accuracy, 2));
     let decoder = tiny::decoder();
-    let generator = Generator::new(&decoder, None).unwrap();
+    let engine = tiny::engine(&decoder, &[]);
+    let generator = Generator::new(&engine, None).unwrap();
     let task = Task { eval: &eval, rows: &prompts, tokenizer: &tokenizer, subject: Subject::Baseline };
     assert_eq!(evaluate(task, &generator, &AtomicBool::new(true), &mut |_| {}).unwrap(), None);
 }

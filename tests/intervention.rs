@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor, Var};
 use oracle::{Oracle, tiny};
 use reftc::data::positions::Segment;
 use reftc::diag::Code;
-use reftc::intervention::edits::{BatchEdits, Dropout, PackedPrompt};
+use reftc::intervention::edits::{BatchEdits, Dropout};
 use reftc::intervention::formula::{Edit, Parameters};
 use reftc::intervention::orthogonal::Rotation;
 use reftc::intervention::units::Interventions;
@@ -233,13 +233,13 @@ fn a_mask_of_dropout_depends_on_the_row_and_not_on_its_batch() {
         Tensor::randn(0f32, 1.0, (9, 32), &Device::Cpu).unwrap(),
         Tensor::randn(0f32, 1.0, (5, 32), &Device::Cpu).unwrap(),
     );
-    let edited = |prompts: &[PackedPrompt], states: &Tensor, epoch| {
-        let edits = BatchEdits::new(&interventions, &edits, prompts, Some(Dropout { seed: 3, epoch })).unwrap();
-        edits.after_block(1, states.clone()).unwrap()
+    let edited = |rows: &[(usize, usize, usize)], states: &Tensor, epoch| {
+        let places = tiny::WholeRows::new(rows);
+        let edits = BatchEdits::new(&interventions, &edits, &places, Some(Dropout { seed: 3, epoch })).unwrap();
+        edits.edit(1, At::BlockOutput, states.clone()).unwrap()
     };
-    let together = [PackedPrompt { offset: 0, tokens: 9, row: 6 }, PackedPrompt { offset: 9, tokens: 5, row: 2 }];
-    let both = edited(&together, &Tensor::cat(&[&long, &short], 0).unwrap(), 0);
-    let alone = edited(&[PackedPrompt { offset: 0, tokens: 5, row: 2 }], &short, 0);
+    let both = edited(&[(9, 9, 6), (5, 5, 2)], &Tensor::cat(&[&long, &short], 0).unwrap(), 0);
+    let alone = edited(&[(5, 5, 2)], &short, 0);
     oracle::assert_close("row alone", &both.narrow(0, 9, 5).unwrap(), &alone, 1e-6);
     let dropped = |states: &Tensor| {
         let values = states.get(0).unwrap().to_vec1::<f32>().unwrap();
@@ -247,20 +247,19 @@ fn a_mask_of_dropout_depends_on_the_row_and_not_on_its_batch() {
     };
     let share = dropped(&alone).iter().filter(|dropped| **dropped).count();
     assert!((6..=26).contains(&share), "{share} of 32 coordinates dropped");
-    assert_ne!(dropped(&alone), dropped(&edited(&[PackedPrompt { offset: 0, tokens: 5, row: 2 }], &short, 1)));
-    assert_ne!(dropped(&alone), dropped(&edited(&[PackedPrompt { offset: 0, tokens: 5, row: 3 }], &short, 0)));
+    assert_ne!(dropped(&alone), dropped(&edited(&[(5, 5, 2)], &short, 1)));
+    assert_ne!(dropped(&alone), dropped(&edited(&[(5, 5, 3)], &short, 0)));
 }
 
 #[test]
 fn blocks_at_one_site_act_in_written_order_and_tied_segments_once() {
     let states = Tensor::randn(0f32, 1.0, (4, 32), &Device::Cpu).unwrap();
-    let prompts = [PackedPrompt { offset: 0, tokens: 4, row: 0 }];
+    let places = tiny::WholeRows::new(&[(4, 4, 0)]);
     let edited = |blocks: &[Intervention]| {
         let interventions = Interventions::new(blocks, 32, 1, &Device::Cpu).unwrap();
         let edits = interventions.edits().unwrap();
-        let placed = BatchEdits::new(&interventions, &edits, &prompts, None).unwrap();
-        assert_eq!((placed.lowest_layer(), placed.highest_layer()), (Some(1), Some(3)));
-        let after = placed.after_block(1, states.clone()).unwrap();
+        let placed = BatchEdits::new(&interventions, &edits, &places, None).unwrap();
+        let after = placed.edit(1, At::BlockOutput, states.clone()).unwrap();
         let one_by_one = interventions.units.iter().zip(&edits).filter(|(unit, _)| unit.layer == 1);
         (after, one_by_one.fold(states.clone(), |states, (_, edit)| edit.apply(&states).unwrap().detach()))
     };

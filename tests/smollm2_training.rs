@@ -14,14 +14,13 @@ use reftc::execute::generate::Generator;
 use reftc::execute::optimizer::Gradients;
 use reftc::execute::train::{Task, Trainer};
 use reftc::intervention::Kind;
-use reftc::intervention::edits::{BatchEdits, PackedPrompt};
+use reftc::intervention::edits::BatchEdits;
 use reftc::intervention::formula::{Edit, Parameters};
 use reftc::intervention::orthogonal::Rotation;
 use reftc::intervention::units::{Directions, Interventions, Parameter};
 use reftc::model::config::Precision;
 use reftc::model::decoder::Decoder;
 use reftc::model::files::{ModelFiles, facts};
-use reftc::model::packed::PackedRows;
 use reftc::plan::{Intervention, Schedule, ScheduleShape};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -80,7 +79,8 @@ fn the_first_step_is_that_of_the_reference() {
             interventions.units[0].positions(row.prompt_tokens).iter().map(|place| *place as i64 + 1).collect();
         assert_eq!(found, expected, "row {}", row.row);
     }
-    let batch = LossBatch::new(&rows.iter().collect::<Vec<_>>());
+    let engine = tiny::engine(&decoder, &interventions.blocks);
+    let batch = LossBatch::new(&engine, &rows.iter().collect::<Vec<_>>()).unwrap();
     let base = batch.losses(&decoder, &BatchEdits::default()).unwrap().mean_all().unwrap().to_scalar::<f32>().unwrap();
     let expected = facts["loss_base_same_batch"].as_f64().unwrap();
     assert!((f64::from(base) / expected - 1.0).abs() < 1e-4, "untouched: {base} {expected}");
@@ -102,7 +102,7 @@ fn the_first_step_is_that_of_the_reference() {
         Edit::new(Kind::Loreft.entry(), reftc::plan::Activation::Linear, &parameters).unwrap()
     };
     let edits: Vec<Edit> = variables.iter().map(edit).collect();
-    let placed = BatchEdits::new(&interventions, &edits, &batch.prompts, None).unwrap();
+    let placed = BatchEdits::new(&interventions, &edits, &batch.packed, None).unwrap();
     let loss = batch.losses(&decoder, &placed).unwrap().mean_all().unwrap();
     let (found, expected) = (f64::from(loss.to_scalar::<f32>().unwrap()), facts["loss_step1"].as_f64().unwrap());
     assert!((found / expected - 1.0).abs() < 1e-4, "loss {found} {expected}");
@@ -130,8 +130,10 @@ fn the_gradient_of_a_rotation_has_the_norm_that_the_trainer_logged() {
     let Some((oracle, facts, decoder)) = open() else { return };
     let rows = rows(&oracle);
     let plan = tiny::plan(1, 16, 1, 9e-4, Schedule { shape: ScheduleShape::Linear, warmup_share: 0.0, warmup: 13 });
-    let task = Task { decoder: &decoder, rows: &rows, plan: &plan, seed: 42 };
-    let mut trainer = Trainer::new(task, interventions(&oracle, "init")).unwrap();
+    let interventions = interventions(&oracle, "init");
+    let engine = tiny::engine(&decoder, &interventions.blocks);
+    let task = Task { engine: &engine, rows: &rows, plan: &plan, seed: 42 };
+    let mut trainer = Trainer::new(task, interventions).unwrap();
     let mut done = None;
     let mut emit = |event| {
         if let reftc::execute::event::Event::StepDone(step) = event {
@@ -158,9 +160,9 @@ fn trained_parameters_give_the_logits_of_the_reference() {
         };
         // The first token is padding; the target begins with `the correct answer is`.
         let ids = numbers("ids_without_option")[1..].to_vec();
-        let prompt = PackedPrompt { offset: 0, tokens: ids.len() - 4, row: 0 };
-        let placed = BatchEdits::new(&interventions, &edits, &[prompt], None).unwrap();
-        let hidden = decoder.forward(&PackedRows::new(&[&ids]), &placed, None).unwrap();
+        let places = tiny::WholeRows::new(&[(ids.len() - 4, ids.len(), 0)]);
+        let placed = BatchEdits::new(&interventions, &edits, &places, None).unwrap();
+        let hidden = decoder.run(&decoder.whole_pass(&[&ids]).unwrap(), &placed, None).unwrap();
         let logits = decoder.logits(&hidden.narrow(0, ids.len() - 1, 1).unwrap()).unwrap().get(0).unwrap();
         for (token, expected) in numbers("true_false_token_ids").iter().zip(example["logits"].as_array().unwrap()) {
             let found = f64::from(logits.get(*token as usize).unwrap().to_scalar::<f32>().unwrap());
@@ -174,7 +176,8 @@ fn trained_parameters_give_the_logits_of_the_reference() {
 fn a_prompt_gives_the_same_text_alone_and_in_a_batch() {
     let Some((oracle, _, decoder)) = open() else { return };
     let interventions = interventions(&oracle, "final");
-    let generator = Generator::new(&decoder, Some(&interventions)).unwrap();
+    let engine = tiny::engine(&decoder, &interventions.blocks);
+    let generator = Generator::new(&engine, Some(&interventions)).unwrap();
     let prompts: Vec<EncodedRow> =
         rows(&oracle).iter().map(|row| tiny::row(row.row, &row.ids[..row.prompt_tokens], &[])).collect();
     let together = generator.greedy(&prompts.iter().collect::<Vec<_>>(), 8).unwrap();

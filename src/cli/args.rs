@@ -1,5 +1,7 @@
 //! The command line.
 
+use crate::store::frozen::Budget;
+use crate::syntax::parse_size;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -84,6 +86,18 @@ pub struct DeviceArgs {
     pub threads: Option<NonZeroUsize>,
 }
 
+/// Where constant states of rows are kept.
+#[derive(Clone, Debug, Args)]
+pub struct CacheArgs {
+    /// Folder of constant states, shared by runs (default: `frozen` in the user's cache)
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+
+    /// What they may take: `4GiB`; `auto`, as memory and disk allow; or `0`, nothing is kept
+    #[arg(long, value_name = "SIZE", default_value = "auto", value_parser = budget)]
+    pub cache_budget: Budget,
+}
+
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Spec files
@@ -149,6 +163,9 @@ pub struct RunArgs {
 
     #[command(flatten)]
     pub device: DeviceArgs,
+
+    #[command(flatten)]
+    pub cache: CacheArgs,
 }
 
 #[derive(Debug, Args)]
@@ -171,6 +188,9 @@ pub struct EvalArgs {
 
     #[command(flatten)]
     pub device: DeviceArgs,
+
+    #[command(flatten)]
+    pub cache: CacheArgs,
 }
 
 #[derive(Debug, Args)]
@@ -261,6 +281,13 @@ pub enum Color {
     Auto,
     Always,
     Never,
+}
+
+fn budget(text: &str) -> Result<Budget, String> {
+    if text == "auto" {
+        return Ok(Budget::Automatic);
+    }
+    parse_size(text).map(Budget::Bytes)
 }
 
 fn temperature(text: &str) -> Result<f64, String> {

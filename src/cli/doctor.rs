@@ -8,6 +8,7 @@ use crate::model::hub::out_of_reach;
 use crate::model::{device, embedded};
 use crate::report::units;
 use crate::store::environment::free_space;
+use crate::store::frozen;
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -75,6 +76,13 @@ fn findings(session: &Session) -> Vec<Finding> {
         ),
         None => problem("cache", "no folder for it", Some("name one: `REFTC_CACHE=FOLDER`".into())),
     });
+    if let Some(folder) = session.frozen_folder() {
+        let text = match frozen::held(&folder) {
+            (0, _) => "no records".to_owned(),
+            (records, bytes) => format!("{}, {}", units::counted(records, "record"), units::bytes(bytes)),
+        };
+        findings.push(good("frozen", format!("{}: {text}", folder.display())));
+    }
     let hub = &session.locator.hub;
     let models = hub.models();
     let held = if models.is_empty() { "no models".to_owned() } else { models.join(", ") };

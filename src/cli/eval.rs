@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 /// Measures a finished run anew.
 pub fn eval(arguments: &EvalArgs, session: &Session, output: &Output) -> ExitCode {
-    let mut models = match session.models(&arguments.device, output) {
+    let mut models = match session.models(&arguments.device, Some(&arguments.cache), output) {
         Ok(models) => models,
         Err(code) => return code,
     };

@@ -7,6 +7,7 @@ use crate::data::encode::{EncodedRow, encode_prompts};
 use crate::data::rows::{Row, Rows};
 use crate::data::template::Template;
 use crate::diag::{Code, Diagnostic, Result};
+use crate::execute::engine::Engine;
 use crate::execute::experiment;
 use crate::execute::generate::{Generator, Sampling};
 use crate::execute::loaded::{LoadedModel, Models};
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 
 /// Generates text with a finished run.
 pub fn generate(arguments: &GenerateArgs, session: &Session, output: &Output) -> ExitCode {
-    let mut models = match session.models(&arguments.device, output) {
+    let mut models = match session.models(&arguments.device, None, output) {
         Ok(models) => models,
         Err(code) => return code,
     };
@@ -40,8 +41,10 @@ fn answer(arguments: &GenerateArgs, models: &mut Models, output: &Output) -> Res
         top_p: arguments.top_p,
         seed: arguments.seed,
     };
+    let frozen = models.frozen();
+    let engine = Engine::of(&plan, &model, &frozen);
     let text = |tuned: bool| {
-        let generator = Generator::new(&model.decoder, tuned.then_some(&interventions))?;
+        let generator = Generator::new(&engine, tuned.then_some(&interventions))?;
         let ids = generator.sample(&row, arguments.max_tokens.get(), sampling, &mut |_| {})?;
         // A prompt ends without a space, which the model then begins with.
         model.tokenizer.decode(&ids, true).map(|text| text.trim().to_owned())

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 /// Trains and evaluates what a spec says.
 pub fn run(arguments: &RunArgs, session: &Session, output: &Output) -> ExitCode {
-    let mut models = match session.models(&arguments.device, output) {
+    let mut models = match session.models(&arguments.device, Some(&arguments.cache), output) {
         Ok(models) => models,
         Err(code) => return code,
     };

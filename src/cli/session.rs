@@ -1,12 +1,14 @@
 //! What the commands of one process share: the world, the device, Ctrl-C.
 
-use super::args::DeviceArgs;
+use super::args::{CacheArgs, DeviceArgs};
 use super::output::Output;
 use crate::execute::loaded::Models;
 use crate::model::device;
 use crate::model::located::Locator;
+use crate::store::frozen::{FrozenCache, Settings};
 use crate::watch::Stopper;
 use crate::world::RealWorld;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,14 +21,31 @@ pub struct Session {
 }
 
 impl Session {
-    /// Makes ready for computing: device, Ctrl-C. What is wrong is shown.
-    pub fn models(&self, arguments: &DeviceArgs, output: &Output) -> Result<Models, ExitCode> {
+    /// Makes ready for computing: device, Ctrl-C, and the cache of constant states, if one is asked for. What is wrong is shown.
+    pub fn models(
+        &self,
+        arguments: &DeviceArgs,
+        cache: Option<&CacheArgs>,
+        output: &Output,
+    ) -> Result<Models, ExitCode> {
         let device = device::choose(&arguments.device).map_err(|diagnostic| {
             output.failure(&diagnostic, &Default::default());
             ExitCode::from(2)
         })?;
         on_interrupt(*output);
-        Ok(Models::new(device, self.locator.clone()))
+        let frozen = cache.map_or_else(FrozenCache::off, |arguments| self.frozen_cache(arguments));
+        Ok(Models::new(device, self.locator.clone(), frozen))
+    }
+
+    /// Opens the cache of constant states.
+    fn frozen_cache(&self, arguments: &CacheArgs) -> FrozenCache {
+        let folder = arguments.cache_dir.clone().or_else(|| self.frozen_folder());
+        FrozenCache::open(Settings { folder, budget: arguments.cache_budget })
+    }
+
+    /// Where constant states are kept unless another folder is named; `None` where the user has no cache.
+    pub fn frozen_folder(&self) -> Option<PathBuf> {
+        Some(self.locator.cache.folder()?.join("frozen"))
     }
 }
 

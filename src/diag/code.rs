@@ -105,6 +105,7 @@ codes! {
     OverlappingRows = "W0406", "overlapping-rows";
     UnscorableGold = "W0407", "unscorable-gold";
     DeadIntervention = "W0408", "dead-intervention";
+    CacheUnwritable = "W0501", "cache-unwritable";
 }
 
 impl Code {

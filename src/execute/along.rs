@@ -1,6 +1,7 @@
 //! Evaluations along the way of a training.
 
 use super::batch::Steps;
+use super::engine::Engine;
 use super::evaluate::{Task, evaluate};
 use super::event::{Event, Subject};
 use super::generate::Generator;
@@ -17,16 +18,22 @@ use std::sync::atomic::AtomicBool;
 pub struct Along<'a> {
     evals: Vec<(&'a Eval, Vec<EncodedRow>)>,
     model: &'a LoadedModel,
+    engine: &'a Engine<'a>,
     /// Optimizer steps of an epoch.
     per_epoch: usize,
 }
 
 impl<'a> Along<'a> {
     /// Reads the rows of these evaluations.
-    pub fn new(experiment: &'a Experiment, model: &'a LoadedModel, steps: Steps) -> Result<Self> {
+    pub fn new(
+        experiment: &'a Experiment,
+        model: &'a LoadedModel,
+        engine: &'a Engine<'a>,
+        steps: Steps,
+    ) -> Result<Self> {
         let along = experiment.evals.iter().filter(|eval| eval.when != When::End);
         let evals: Result<Vec<_>> = along.map(|eval| Ok((eval, eval_rows(eval, model)?))).collect();
-        Ok(Self { evals: evals?, model, per_epoch: steps.per_epoch().max(1) })
+        Ok(Self { evals: evals?, model, engine, per_epoch: steps.per_epoch().max(1) })
     }
 
     /// Measures what is due after the steps taken so far, but for what is `measured`; stops early where `interrupt` is
@@ -48,7 +55,7 @@ impl<'a> Along<'a> {
             return Ok(());
         }
         for (eval, rows) in self.evals.iter().filter(|(eval, _)| is_due(eval) && !measured.contains(&eval.name)) {
-            let generator = Generator::new(&self.model.decoder, Some(trainer.interventions()))?;
+            let generator = Generator::new(self.engine, Some(trainer.interventions()))?;
             let task = Task { eval, rows, tokenizer: &self.model.tokenizer, subject: Subject::Tuned };
             if evaluate(task, &generator, interrupt, emit)?.is_none() {
                 break;

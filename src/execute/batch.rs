@@ -1,48 +1,59 @@
 //! Which rows go together: into an optimizer step, into one batch of it, into one forward pass.
 
+use super::engine::{Engine, Input, Reuse};
+use super::pack::Packed;
+use super::works::Use;
 use crate::data::encode::EncodedRow;
-use crate::intervention::edits::{BatchEdits, PackedPrompt};
+use crate::intervention::edits::BatchEdits;
 use crate::intervention::random::row_order;
 use crate::model::decoder::Decoder;
-use crate::model::packed::PackedRows;
 use crate::plan::Train;
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, bail};
 
 /// Rows packed for a forward pass with a loss.
 ///
 /// The last token of a row is never an input: nothing that it predicts is supervised.
-#[derive(Clone, Debug)]
 pub struct LossBatch {
-    pub rows: PackedRows,
-    pub prompts: Vec<PackedPrompt>,
-    /// Packed indices of the tokens that predict a target token: the prompt's last to the target's second-to-last.
+    pub packed: Packed,
+    /// Indices at the last point of the tokens that predict a target token, row after row: the prompt's last to the target's
+    /// second-to-last. Rows with the same prompt name its last token each.
     pub supervised: Vec<u32>,
     /// The target tokens that they should predict.
     pub targets: Vec<u32>,
+    /// Rows whose constants were in the cache.
+    pub reuse: Reuse,
 }
 
 impl LossBatch {
     /// Packs rows that hold prompt and target.
-    pub fn new(rows: &[&EncodedRow]) -> Self {
-        let inputs: Vec<&[u32]> = rows.iter().map(|row| &row.ids[..row.ids.len().saturating_sub(1)]).collect();
-        let packed = PackedRows::new(&inputs);
-        let (mut prompts, mut supervised, mut targets) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, row) in rows.iter().enumerate() {
-            let offset = packed.range(index).start;
-            prompts.push(PackedPrompt { offset, tokens: row.prompt_tokens, row: row.row });
+    pub fn new(engine: &Engine<'_>, rows: &[&EncodedRow]) -> Result<Self> {
+        let (packed, reuse) = engine.pack(&rows.iter().map(|row| input(row)).collect::<Vec<_>>(), Use::Losses)?;
+        let (mut supervised, mut targets) = (Vec::new(), Vec::new());
+        for (number, row) in rows.iter().enumerate() {
             // A first token that nothing precedes is never predicted.
             for target in row.prompt_tokens.max(1)..row.ids.len() {
-                supervised.push((offset + target - 1) as u32);
+                match packed.head(number, target - 1) {
+                    Some(index) => supervised.push(index),
+                    None => bail!("a token that predicts a target is not among those that the head reads"),
+                }
                 targets.push(row.ids[target]);
             }
         }
-        Self { rows: packed, prompts, supervised, targets }
+        Ok(Self { packed, supervised, targets, reuse })
     }
 
     /// The loss of each target token, `[targets]` in f32; the head runs on the tokens that predict one, and on no other.
     pub fn losses(&self, decoder: &Decoder, edits: &BatchEdits) -> Result<Tensor> {
-        decoder.losses(&decoder.forward_at(&self.rows, &self.supervised, edits, None)?, &self.targets)
+        let hidden = decoder.run(&self.packed.pass, edits, None)?;
+        let supervised = Tensor::from_slice(&self.supervised, self.supervised.len(), decoder.device())?;
+        decoder.losses(&hidden.index_select(&supervised, 0)?, &self.targets)
     }
+}
+
+/// What of an encoded row goes into the model where its target is predicted.
+pub fn input(row: &EncodedRow) -> Input<'_> {
+    let tokens = &row.ids[..row.ids.len().saturating_sub(1)];
+    Input { tokens, prompt_tokens: row.prompt_tokens, row: row.row }
 }
 
 /// How the rows of an epoch become optimizer steps.
@@ -85,40 +96,27 @@ impl Steps {
     }
 }
 
-/// Splits rows, in their order, into forward passes of at most `tokens` tokens each, but at least one row.
-pub fn forward_passes<'a>(rows: &[&'a EncodedRow], tokens: usize) -> Vec<Vec<&'a EncodedRow>> {
-    let mut passes: Vec<Vec<&EncodedRow>> = Vec::new();
+/// Splits items, in their order, into groups of at most `limit` tokens each, but at least one item.
+pub fn groups<T>(items: Vec<T>, limit: usize, tokens: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+    let mut groups: Vec<Vec<T>> = Vec::new();
     let mut filled = 0;
-    for &row in rows {
-        match passes.last_mut() {
-            Some(pass) if filled + row.ids.len() <= tokens => pass.push(row),
+    for item in items {
+        let more = tokens(&item);
+        match groups.last_mut() {
+            Some(group) if filled + more <= limit => group.push(item),
             _ => {
-                passes.push(vec![row]);
+                groups.push(vec![item]);
                 filled = 0;
             }
         }
-        filled += row.ids.len();
+        filled += more;
     }
-    passes
+    groups
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn row(row: usize, ids: &[u32], prompt_tokens: usize) -> EncodedRow {
-        EncodedRow { row, ids: ids.to_vec(), prompt_tokens, ..Default::default() }
-    }
-
-    #[test]
-    fn the_loss_is_on_the_target_tokens() {
-        let rows = [row(4, &[10, 11, 12, 20, 21], 3), row(7, &[13, 22], 1)];
-        let batch = LossBatch::new(&rows.iter().collect::<Vec<_>>());
-        assert_eq!(batch.rows.tokens(), [10, 11, 12, 20, 13]);
-        assert_eq!(batch.supervised, [2, 3, 4]);
-        assert_eq!(batch.targets, [20, 21, 22]);
-        assert_eq!(batch.prompts[1], PackedPrompt { offset: 4, tokens: 1, row: 7 });
-    }
 
     #[test]
     fn every_row_comes_once_in_an_epoch_and_the_last_step_takes_the_rest() {
@@ -135,11 +133,8 @@ mod tests {
     }
 
     #[test]
-    fn passes_keep_to_their_tokens() {
-        let rows = [row(0, &[1; 5], 1), row(1, &[1; 4], 1), row(2, &[1; 9], 1), row(3, &[1; 2], 1)];
-        let passes = forward_passes(&rows.iter().collect::<Vec<_>>(), 8);
-        let numbers: Vec<Vec<usize>> = passes.iter().map(|pass| pass.iter().map(|row| row.row).collect()).collect();
-        assert_eq!(numbers, [vec![0], vec![1], vec![2], vec![3]]);
-        assert_eq!(forward_passes(&rows.iter().collect::<Vec<_>>(), 9).len(), 3);
+    fn groups_keep_to_their_tokens() {
+        assert_eq!(groups(vec![5, 4, 9, 2], 8, |tokens| *tokens), [vec![5], vec![4], vec![9], vec![2]]);
+        assert_eq!(groups(vec![5, 4, 9, 2], 9, |tokens| *tokens), [vec![5, 4], vec![9], vec![2]]);
     }
 }

@@ -90,9 +90,11 @@ fn answers(task: Task<'_>, generator: &Generator<'_>, rows: &[&EncodedRow], toke
 }
 
 fn losses(generator: &Generator<'_>, rows: &[&EncodedRow]) -> Result<Vec<Record>> {
-    let batch = LossBatch::new(rows);
-    let losses = generator.edits(&batch.prompts).and_then(|edits| batch.losses(generator.decoder, &edits));
-    let losses = losses.and_then(|losses| losses.to_vec1::<f32>()).map_err(engine_failed)?;
+    let losses = LossBatch::new(generator.engine, rows).and_then(|batch| {
+        let edits = generator.edits(&batch.packed)?;
+        batch.losses(generator.engine.decoder, &edits)?.to_vec1::<f32>()
+    });
+    let losses = losses.map_err(engine_failed)?;
     let mut losses = losses.into_iter();
     let record = |row: &&EncodedRow| {
         let tokens = row.supervised();

@@ -52,8 +52,11 @@ pub struct StepDone {
     pub learning_rate: f64,
     /// Before clipping.
     pub gradient_norm: f64,
-    /// Tokens that went through the model.
+    /// Input tokens of the step's rows.
     pub tokens: usize,
+    /// Rows of the step that have constant states, and those of them whose constants were taken from the cache.
+    pub constant_rows: usize,
+    pub reused_rows: usize,
     pub seconds: f64,
 }
 

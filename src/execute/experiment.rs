@@ -2,6 +2,7 @@
 
 use super::along::Along;
 use super::batch::Steps;
+use super::engine::Engine;
 use super::evaluate::{self, evaluate};
 use super::event::{Event, Record, Subject};
 use super::generate::Generator;
@@ -239,7 +240,9 @@ impl<'a> Stages<'a> {
         let rows = train_rows(&self.experiment.train, &model)?;
         let mut plan = self.experiment.train.clone();
         plan.count_steps(rows.len());
-        let task = Task { decoder: &model.decoder, rows: &rows, plan: &plan, seed: self.experiment.seed };
+        let frozen = self.models.frozen();
+        let engine = Engine::of(self.experiment, &model, &frozen);
+        let task = Task { engine: &engine, rows: &rows, plan: &plan, seed: self.experiment.seed };
         let hidden = self.experiment.model.config.hidden_size;
         let fresh = Interventions::new(&self.experiment.interventions, hidden, task.seed, self.models.device());
         let fresh = fresh.map_err(engine_failed)?;
@@ -248,7 +251,7 @@ impl<'a> Stages<'a> {
             true => Trainer::resume(task, fresh, &checkpoint)?,
             false => Trainer::new(task, fresh)?,
         };
-        let along = Along::new(self.experiment, &model, Steps::of(&plan, rows.len()))?;
+        let along = Along::new(self.experiment, &model, &engine, Steps::of(&plan, rows.len()))?;
         let log = RefCell::new(TrainingLog::open(&self.folder, trainer.step())?);
         let (interrupt, folder, emit) = (self.interrupt, &self.folder, &mut *self.emit);
         let mut tell = |event: Event| {
@@ -290,10 +293,12 @@ impl<'a> Stages<'a> {
         let folder = &self.folder;
         let mut file = folder.eval_rows(&eval.name)?;
         let mut scores = Vec::new();
+        let frozen = self.models.frozen();
+        let engine = Engine::of(self.experiment, &model, &frozen);
         let subjects = [(Subject::Baseline, eval.baseline), (Subject::Tuned, true)];
         for (subject, _) in subjects.into_iter().filter(|(_, wanted)| *wanted) {
             let tuned = (subject == Subject::Tuned).then_some(interventions);
-            let generator = Generator::new(&model.decoder, tuned)?;
+            let generator = Generator::new(&engine, tuned)?;
             let task = evaluate::Task { eval, rows: &rows, tokenizer: &model.tokenizer, subject };
             let mut failed = None;
             let mut tell = |event: Event| {

@@ -1,20 +1,25 @@
 //! Generating text: batched greedy decoding, and sampling for one prompt.
 
+use super::engine::{Engine, Input};
+use super::pack::Packed;
+use super::works::Use;
 use crate::data::encode::EncodedRow;
 use crate::diag::Result;
-use crate::intervention::edits::{BatchEdits, PackedPrompt};
+use crate::intervention::edits::{BatchEdits, Places};
 use crate::intervention::engine_failed;
 use crate::intervention::formula::Edit;
 use crate::intervention::units::Interventions;
 use crate::model::cache::Cache;
-use crate::model::decoder::Decoder;
-use crate::model::packed::PackedRows;
-use candle_core::Tensor;
+use crate::model::decoder::{NoEdits, Watch};
+use candle_core::{Tensor, bail};
 use candle_transformers::generation::LogitsProcessor;
+
+/// New tokens for which the cache has room from the start.
+const ROOM: usize = 64;
 
 /// A frozen model, with interventions or without, ready to answer.
 pub struct Generator<'a> {
-    pub(super) decoder: &'a Decoder,
+    pub(super) engine: &'a Engine<'a>,
     tuned: Option<(&'a Interventions, Vec<Edit>)>,
 }
 
@@ -29,12 +34,12 @@ pub struct Sampling {
 
 impl<'a> Generator<'a> {
     /// Makes the edits ready; `None` leaves the model untouched.
-    pub fn new(decoder: &'a Decoder, interventions: Option<&'a Interventions>) -> Result<Self> {
+    pub fn new(engine: &'a Engine<'a>, interventions: Option<&'a Interventions>) -> Result<Self> {
         let ready = |interventions: &'a Interventions| {
             let edits = interventions.edits()?.iter().map(Edit::detach).collect();
             Ok((interventions, edits))
         };
-        Ok(Self { decoder, tuned: interventions.map(ready).transpose().map_err(engine_failed)? })
+        Ok(Self { engine, tuned: interventions.map(ready).transpose().map_err(engine_failed)? })
     }
 
     /// The new tokens of each row, without the token that ended it: at most `max_tokens`, the likeliest each time.
@@ -67,45 +72,107 @@ impl<'a> Generator<'a> {
     ) -> candle_core::Result<Vec<Vec<u32>>> {
         let mut outputs = vec![Vec::new(); rows.len()];
         let mut active: Vec<usize> = (0..rows.len()).filter(|&row| !rows[row].ids.is_empty()).collect();
-        let mut packed = PackedRows::new(&active.iter().map(|&row| &rows[row].ids).collect::<Vec<_>>());
-        let prompt = |(slot, &row): (usize, &usize)| {
-            let offset = packed.range(slot).start;
-            PackedPrompt { offset, tokens: rows[row].prompt_tokens, row: rows[row].row }
-        };
-        let prompts: Vec<PackedPrompt> = active.iter().enumerate().map(prompt).collect();
-        let mut edits = self.edits(&prompts)?;
-        let mut cache = Cache::new();
-        for _ in 0..max_tokens {
-            if active.is_empty() {
-                break;
-            }
-            // Prompts are edited as they fill the cache; later tokens feel it through keys and values.
-            let (edits, last) = (std::mem::take(&mut edits), packed.last_tokens());
-            let hidden = self.decoder.forward_at(&packed, &last, &edits, Some(&mut cache))?;
-            let chosen = choose(&self.decoder.logits(&hidden)?)?;
+        if active.is_empty() || max_tokens == 0 {
+            return Ok(outputs);
+        }
+        let (mut logits, mut cache) =
+            self.read_prompts(&active.iter().map(|&row| rows[row]).collect::<Vec<_>>(), max_tokens)?;
+        for number in 1.. {
+            let chosen = choose(&logits)?;
             let going: Vec<usize> = (0..active.len()).filter(|&slot| !self.ends(chosen[slot])).collect();
             for &slot in &going {
                 outputs[active[slot]].push(chosen[slot]);
                 on_token(chosen[slot]);
             }
-            if going.len() < active.len() {
-                cache.keep(&going)?;
+            if going.is_empty() || number == max_tokens {
+                break;
             }
-            packed = PackedRows::new(&going.iter().map(|&slot| [chosen[slot]]).collect::<Vec<_>>());
-            active = going.iter().map(|&slot| active[slot]).collect();
+            if going.len() < active.len() {
+                cache.keep(&going);
+                active = going.iter().map(|&slot| active[slot]).collect();
+            }
+            logits = self.read_tokens(&going.iter().map(|&slot| chosen[slot]).collect::<Vec<_>>(), &mut cache)?;
         }
         Ok(outputs)
     }
 
-    fn ends(&self, token: u32) -> bool {
-        self.decoder.config().eos_tokens.contains(&token)
+    /// Reads prompts: the logits of each prompt's last token, `[rows, vocabulary]`, and the keys of all tokens.
+    ///
+    /// Prompts are edited as they are read; later tokens feel it through keys and values.
+    fn read_prompts(&self, rows: &[&EncodedRow], max_tokens: usize) -> candle_core::Result<(Tensor, Cache)> {
+        let decoder = self.engine.decoder;
+        let input = rows.iter().map(|row| Input { tokens: &row.ids, prompt_tokens: row.prompt_tokens, row: row.row });
+        let (packed, _) = self.engine.pack(&input.collect::<Vec<_>>(), Use::Decoding)?;
+        let lengths: Vec<usize> = rows.iter().map(|row| row.ids.len()).collect();
+        let (layers, width) = (decoder.config().layers, decoder.key_width());
+        let mut cache = Cache::new(&lengths, max_tokens.min(ROOM), layers, width, decoder.dtype(), decoder.device())?;
+        let edits = self.edits(&packed)?;
+        let hidden = decoder.run(&packed.pass, &edits, Some(&mut Prompts { packed: &packed, cache: &mut cache }))?;
+        // Blocks in which all is constant did not run.
+        for layer in (0..layers).filter(|&layer| packed.pass.stages[layer].is_none()) {
+            Prompts { packed: &packed, cache: &mut cache }.fill(layer, None, packed.pass.past[layer].as_ref())?;
+        }
+        let last = (0..rows.len()).map(|row| packed.head(row, lengths[row] - 1)).collect::<Option<Vec<u32>>>();
+        let Some(last) = last else { bail!("the last token of a prompt is not among those that the head reads") };
+        let last = Tensor::from_slice(&last, last.len(), decoder.device())?;
+        Ok((decoder.logits(&hidden.index_select(&last, 0)?)?, cache))
     }
 
-    /// The edits of the prompts of a packed batch, without dropout.
-    pub(super) fn edits(&self, prompts: &[PackedPrompt]) -> candle_core::Result<BatchEdits> {
+    /// Reads one more token of each row: the logits of the next.
+    fn read_tokens(&self, tokens: &[u32], cache: &mut Cache) -> candle_core::Result<Tensor> {
+        let decoder = self.engine.decoder;
+        let pass = decoder.decoding_pass(tokens, cache)?;
+        let hidden = decoder.run(&pass, &NoEdits, Some(&mut NewTokens { cache }))?;
+        cache.advance()?;
+        decoder.logits(&hidden)
+    }
+
+    fn ends(&self, token: u32) -> bool {
+        self.engine.decoder.config().eos_tokens.contains(&token)
+    }
+
+    /// The edits of the prompts of a pass, without dropout.
+    pub(super) fn edits(&self, places: &dyn Places) -> candle_core::Result<BatchEdits> {
         match &self.tuned {
-            Some((interventions, edits)) => BatchEdits::new(interventions, edits, prompts, None),
+            Some((interventions, edits)) => BatchEdits::new(interventions, edits, places, None),
             None => Ok(BatchEdits::default()),
         }
+    }
+}
+
+/// Fills the cache as prompts are read.
+struct Prompts<'a> {
+    packed: &'a Packed,
+    cache: &'a mut Cache,
+}
+
+impl Prompts<'_> {
+    fn fill(&mut self, layer: usize, fresh: Option<&Tensor>, past: Option<&Tensor>) -> candle_core::Result<()> {
+        for row in 0..self.cache.lengths().len() {
+            if let Some(branch) = self.packed.branch(layer, row) {
+                self.cache.fill(layer, row, branch, fresh, past)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Watch for Prompts<'_> {
+    fn keys(&mut self, layer: usize, fresh: &Tensor, past: Option<&Tensor>) -> candle_core::Result<()> {
+        self.fill(layer, Some(fresh), past)
+    }
+}
+
+/// Appends the keys of the tokens of a decoding step.
+struct NewTokens<'a> {
+    cache: &'a mut Cache,
+}
+
+impl Watch for NewTokens<'_> {
+    fn keys(&mut self, layer: usize, fresh: &Tensor, _: Option<&Tensor>) -> candle_core::Result<()> {
+        for (row, length) in self.cache.lengths().into_iter().enumerate() {
+            self.cache.write(layer, row, length, &fresh.narrow(0, row, 1)?)?;
+        }
+        Ok(())
     }
 }

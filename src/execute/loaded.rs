@@ -9,6 +9,7 @@ use crate::model::hub::{Progress, Wanted};
 use crate::model::known::KnownModel;
 use crate::model::located::Locator;
 use crate::plan::Model;
+use crate::store::frozen::FrozenCache;
 use candle_core::Device;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -24,19 +25,26 @@ pub struct LoadedModel {
 /// The models that this process has loaded.
 pub struct Models {
     device: Device,
+    /// Constant states of rows, shared by all that runs in this process.
+    frozen: Rc<FrozenCache>,
     locator: Locator,
     loaded: Vec<(ModelSource, Precision, Rc<LoadedModel>)>,
 }
 
 impl Models {
     /// No models yet; those that are loaded will live on `device`.
-    pub fn new(device: Device, locator: Locator) -> Self {
-        Self { device, locator, loaded: Vec::new() }
+    pub fn new(device: Device, locator: Locator, frozen: FrozenCache) -> Self {
+        Self { device, frozen: Rc::new(frozen), locator, loaded: Vec::new() }
     }
 
     /// The device of the models.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// The cache of constant states.
+    pub fn frozen(&self) -> Rc<FrozenCache> {
+        self.frozen.clone()
     }
 
     /// Fetches the weights of a model of the hub, if they are not at hand; other models stay as they are.

@@ -1,7 +1,8 @@
 //! The training loop: frozen model, trainable interventions.
 
-use super::batch::{LossBatch, Steps, forward_passes};
+use super::batch::{LossBatch, Steps, groups, input};
 use super::checkpoint::{self, Position};
+use super::engine::{Engine, Reuse};
 use super::event::{EpochDone, Event, StepDone};
 use super::optimizer::{AdamW, Gradients};
 use crate::data::encode::EncodedRow;
@@ -11,8 +12,8 @@ use crate::intervention::engine_failed;
 use crate::intervention::formula::Edit;
 use crate::intervention::units::Interventions;
 use crate::model::config::ModelConfig;
-use crate::model::decoder::Decoder;
 use crate::plan::Train;
+use candle_core::Tensor;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -20,7 +21,7 @@ use std::time::Instant;
 /// What is trained, and on what.
 #[derive(Clone, Copy)]
 pub struct Task<'a> {
-    pub decoder: &'a Decoder,
+    pub engine: &'a Engine<'a>,
     /// Rows that hold prompt and target.
     pub rows: &'a [EncodedRow],
     pub plan: &'a Train,
@@ -57,6 +58,14 @@ struct StepGradients {
     gradients: Gradients,
     loss: f64,
     tokens: usize,
+    reuse: Reuse,
+}
+
+/// A row of a step.
+struct StepRow<'a> {
+    row: &'a EncodedRow,
+    /// What each of its target tokens weighs in the loss of the step.
+    weight: f64,
 }
 
 impl<'a> Trainer<'a> {
@@ -64,7 +73,7 @@ impl<'a> Trainer<'a> {
     pub fn new(task: Task<'a>, interventions: Interventions) -> Result<Self> {
         let optimizer = AdamW::new(interventions.parameters(), task.plan.optimizer).map_err(engine_failed)?;
         let steps = Steps::of(task.plan, task.rows.len());
-        let pass_tokens = pass_tokens(task.decoder.config());
+        let pass_tokens = pass_tokens(task.engine.decoder.config());
         Ok(Self { task, steps, interventions, optimizer, pass_tokens })
     }
 
@@ -145,21 +154,27 @@ impl<'a> Trainer<'a> {
         };
         let gradient_norm = sum.gradients.clip(self.task.plan.clip).map_err(engine_failed)?;
         if !gradient_norm.is_finite() {
-            return Err(self.not_finite(
-                step,
-                "gradient",
-                gradient_norm,
-                &self.steps.batches(step, self.task.seed).concat(),
-            ));
+            return Err(self.not_finite(step, "gradient", gradient_norm, &self.rows_of(step)));
         }
         let learning_rate = self.learning_rate(step);
         self.optimizer.update(&sum.gradients, learning_rate).map_err(engine_failed)?;
 
-        let StepGradients { loss, tokens, .. } = sum;
+        let StepGradients { loss, tokens, reuse, .. } = sum;
         let (epoch, epochs) = (self.steps.epoch(step) + 1, self.steps.epochs);
         let seconds = begun.elapsed().as_secs_f64();
-        let step = step + 1;
-        emit(Event::StepDone(StepDone { step, steps, epoch, loss, learning_rate, gradient_norm, tokens, seconds }));
+        let (step, constant_rows, reused_rows) = (step + 1, reuse.rows, reuse.found);
+        emit(Event::StepDone(StepDone {
+            step,
+            steps,
+            epoch,
+            loss,
+            learning_rate,
+            gradient_norm,
+            tokens,
+            constant_rows,
+            reused_rows,
+            seconds,
+        }));
         let epoch_ended = step % self.steps.per_epoch() == 0;
         if epoch_ended {
             emit(Event::EpochDone(EpochDone { epoch, epochs, step }));
@@ -169,60 +184,78 @@ impl<'a> Trainer<'a> {
 
     /// The gradients of one step: the mean over its batches of each batch's mean over target tokens, as the trainer of
     /// Hugging Face accumulates. `None` where it was interrupted.
+    ///
+    /// Rows of all batches go into forward passes together: each target token keeps its weight.
     fn gradients(&self, step: usize, interrupt: &AtomicBool) -> Result<Option<StepGradients>> {
         let edits = self.interventions.edits().map_err(engine_failed)?;
-        let batches = self.steps.batches(step, self.task.seed);
         let mut sum: Option<Gradients> = None;
-        let (mut step_loss, mut tokens) = (0.0, 0);
-        for batch in &batches {
-            let rows = batch.iter().map(|&row| &self.task.rows[row]).filter(|row| row.supervised() > 0);
-            let rows: Vec<&EncodedRow> = rows.collect();
-            let supervised: usize = rows.iter().map(|row| row.supervised()).sum();
-            let mut batch_loss = 0.0;
-            for pass in forward_passes(&rows, self.pass_tokens) {
-                if interrupt.load(Ordering::Relaxed) {
-                    return Ok(None);
-                }
-                let pass = LossBatch::new(&pass);
-                let share = pass.targets.len() as f64 / supervised as f64;
-                let (loss, gradients) =
-                    self.pass(step, &edits, &pass, share / batches.len() as f64).map_err(engine_failed)?;
-                batch_loss += loss * share;
-                tokens += pass.rows.tokens().len();
-                match &mut sum {
-                    Some(sum) => sum.add(&gradients).map_err(engine_failed)?,
-                    None => sum = Some(gradients),
-                }
+        let (mut loss, mut tokens, mut reuse) = (0.0, 0, Reuse::default());
+        for rows in self.forward_passes(step) {
+            if interrupt.load(Ordering::Relaxed) {
+                return Ok(None);
             }
-            if !batch_loss.is_finite() {
-                return Err(self.not_finite(step, "loss", batch_loss, batch));
+            let (pass_loss, gradients, reused) = self.pass(step, &edits, &rows).map_err(engine_failed)?;
+            if !pass_loss.is_finite() {
+                let rows: Vec<usize> = rows.iter().map(|row| row.row.row).collect();
+                return Err(self.not_finite(step, "loss", pass_loss, &rows));
             }
-            step_loss += batch_loss / batches.len() as f64;
+            loss += pass_loss;
+            tokens += rows.iter().map(|row| input(row.row).tokens.len()).sum::<usize>();
+            reuse.rows += reused.rows;
+            reuse.found += reused.found;
+            match &mut sum {
+                Some(sum) => sum.add(&gradients).map_err(engine_failed)?,
+                None => sum = Some(gradients),
+            }
         }
         let gradients = match sum {
             Some(sum) => sum,
             None => Gradients::zeros(self.optimizer.parameters()).map_err(engine_failed)?,
         };
-        Ok(Some(StepGradients { gradients, loss: step_loss, tokens }))
+        Ok(Some(StepGradients { gradients, loss, tokens, reuse }))
     }
 
-    /// One forward and backward pass: the mean loss of its target tokens, and the gradients of that times `weight`.
-    fn pass(
-        &self,
-        step: usize,
-        edits: &[Edit],
-        pass: &LossBatch,
-        weight: f64,
-    ) -> candle_core::Result<(f64, Gradients)> {
+    /// The rows of a step, in groups that go through the model together.
+    fn forward_passes(&self, step: usize) -> Vec<Vec<StepRow<'a>>> {
+        let batches = self.steps.batches(step, self.task.seed);
+        let mut rows = Vec::new();
+        for batch in &batches {
+            let batch = batch.iter().map(|&row| &self.task.rows[row]).filter(|row| row.supervised() > 0);
+            let batch: Vec<&EncodedRow> = batch.collect();
+            let supervised: usize = batch.iter().map(|row| row.supervised()).sum();
+            let weight = 1.0 / (supervised * batches.len()) as f64;
+            rows.extend(batch.into_iter().map(|row| StepRow { row, weight }));
+        }
+        if !self.task.engine.passes().pack {
+            return rows.into_iter().map(|row| vec![row]).collect();
+        }
+        groups(rows, self.pass_tokens, |row| {
+            let input = input(row.row);
+            self.task.engine.worked_tokens(input.prompt_tokens, input.tokens.len())
+        })
+    }
+
+    /// One forward and backward pass: what its target tokens add to the loss of the step, and the gradients of that.
+    fn pass(&self, step: usize, edits: &[Edit], rows: &[StepRow<'_>]) -> candle_core::Result<(f64, Gradients, Reuse)> {
+        let decoder = self.task.engine.decoder;
+        let mut pass = LossBatch::new(self.task.engine, &rows.iter().map(|row| row.row).collect::<Vec<_>>())?;
+        pass.packed.pass.recompute = self.task.plan.recompute;
         let dropout = Dropout { seed: self.task.seed, epoch: self.steps.epoch(step) };
-        let edits = BatchEdits::new(&self.interventions, edits, &pass.prompts, Some(dropout))?;
-        let loss = pass.losses(self.task.decoder, &edits)?.mean_all()?;
+        let edits = BatchEdits::new(&self.interventions, edits, &pass.packed, Some(dropout))?;
+        let weights = rows.iter().flat_map(|row| std::iter::repeat_n(row.weight as f32, row.row.supervised()));
+        let weights = Tensor::from_iter(weights, decoder.device())?;
+        let loss = (pass.losses(decoder, &edits)? * weights)?.sum_all()?;
         let value = f64::from(loss.to_scalar::<f32>()?);
-        Ok((value, Gradients::of(&(loss * weight)?, self.optimizer.parameters())?))
+        Ok((value, Gradients::of(&loss, self.optimizer.parameters())?, pass.reuse))
     }
 
     fn learning_rate(&self, step: usize) -> f64 {
         self.task.plan.learning_rate * self.task.plan.schedule.factor(step, self.steps.total())
+    }
+
+    /// The numbers of a step's rows in their split.
+    fn rows_of(&self, step: usize) -> Vec<usize> {
+        self.steps.batches(step, self.task.seed).concat().into_iter().map(|row| self.task.rows[row].row).collect()
     }
 
     fn position(&self) -> Position {
@@ -236,7 +269,7 @@ impl<'a> Trainer<'a> {
 
     fn not_finite(&self, step: usize, what: &str, value: f64, rows: &[usize]) -> Box<Diagnostic> {
         let rate = self.learning_rate(step);
-        let numbers: Vec<String> = rows.iter().map(|&row| self.task.rows[row].row.to_string()).collect();
+        let numbers: Vec<String> = rows.iter().map(ToString::to_string).collect();
         let message = format!("the {what} is {value} at step {} of {}", step + 1, self.steps.total());
         let note = format!("learning rate {rate:e}; rows {} of the training split (from 0)", numbers.join(", "));
         let help = format!("set a lower rate: `lr = {:.0e}`", self.task.plan.learning_rate / 3.0);

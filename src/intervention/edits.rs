@@ -1,22 +1,30 @@
-//! Edits between blocks: the units of an experiment acting on one packed batch.
+//! Edits between blocks and inside them: the units of an experiment acting on one forward pass.
 
 use super::formula::Edit;
 use super::random::{Key, Purpose, push_dropout};
 use super::units::{Interventions, Unit};
-use crate::data::positions::Segment;
 use crate::model::decoder::BlockHook;
-use candle_core::{DType, Device, Result, Tensor};
+use crate::model::place::At;
+use candle_core::{DType, Result, Tensor};
 use std::collections::BTreeMap;
 
-/// Where the prompt of a row lies in a packed batch.
+/// The prompt of a row in a forward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PackedPrompt {
-    /// The packed index of the row's first token.
-    pub offset: usize,
+pub struct PromptPlace {
     /// Tokens of the prompt; only these are edited.
     pub tokens: usize,
     /// The number of the row in its split.
     pub row: usize,
+}
+
+/// Where the tokens of rows lie in a forward pass.
+pub trait Places {
+    /// The rows of the pass.
+    fn prompts(&self) -> &[PromptPlace];
+
+    /// The packed index that a token of a row has at a place; `None` where the pass does not work on it there, or where it lies with
+    /// another row that begins alike and is edited for both.
+    fn index(&self, layer: usize, at: At, row: usize, token: usize) -> Option<u32>;
 }
 
 /// What the masks of dropout are keyed by; evaluation has none.
@@ -26,10 +34,10 @@ pub struct Dropout {
     pub epoch: usize,
 }
 
-/// The edits of one packed batch, by layer, in the order in which they act.
+/// The edits of one forward pass, by place, in the order in which they act.
 #[derive(Clone, Debug, Default)]
 pub struct BatchEdits {
-    layers: BTreeMap<usize, Vec<UnitEdit>>,
+    places: BTreeMap<(usize, At), Vec<UnitEdit>>,
 }
 
 #[derive(Clone, Debug)]
@@ -41,59 +49,75 @@ struct UnitEdit {
     mask: Option<Tensor>,
 }
 
+/// The tokens of one unit in a pass: packed indices, and for each the row and the token it is.
+struct Targets {
+    indices: Vec<u32>,
+    tokens: Vec<(usize, usize)>,
+}
+
 impl BatchEdits {
-    /// Places `edits` (one for each unit, from [`Interventions::edits`]) on the prompts of a packed batch.
+    /// Puts `edits` (one for each unit, from [`Interventions::edits`]) in their places in a pass.
     ///
-    /// A mask of dropout depends on the row, the unit and the token's place in the row, not on the batch.
+    /// A mask of dropout depends on the row, the unit and the token's place in the row, not on the pass.
     pub fn new(
         interventions: &Interventions,
         edits: &[Edit],
-        prompts: &[PackedPrompt],
+        places: &dyn Places,
         dropout: Option<Dropout>,
     ) -> Result<Self> {
         let device = &interventions.device;
-        let mut known: Vec<(&[Segment], Tensor)> = Vec::new();
-        let mut layers: BTreeMap<usize, Vec<UnitEdit>> = BTreeMap::new();
+        let mut placed: BTreeMap<(usize, At), Vec<UnitEdit>> = BTreeMap::new();
+        // Most units have the same indices as the one before.
+        let mut known: Vec<(Vec<u32>, Tensor)> = Vec::new();
         for (unit, edit) in interventions.units.iter().zip(edits) {
-            let found =
-                known.iter().find(|(segments, _)| *segments == unit.segments).map(|(_, indices)| indices.clone());
-            let indices = match found {
-                Some(indices) => indices,
-                None => {
-                    let indices = packed_indices(unit, prompts, device)?;
-                    known.push((&unit.segments, indices.clone()));
-                    indices
-                }
-            };
-            if indices.elem_count() == 0 {
+            let Targets { indices, tokens } = Targets::of(unit, places);
+            if indices.is_empty() {
                 continue;
             }
             let mask = match dropout {
-                Some(dropout) if unit.dropout > 0.0 => Some(dropout_mask(interventions, unit, prompts, dropout)?),
+                Some(dropout) if unit.dropout > 0.0 => Some(dropout_mask(interventions, unit, &tokens, dropout)?),
                 _ => None,
             };
-            layers.entry(unit.layer).or_default().push(UnitEdit { edit: edit.clone(), indices, mask });
+            let found = known.iter().find(|(known, _)| *known == indices).map(|(_, tensor)| tensor.clone());
+            let indices = match found {
+                Some(tensor) => tensor,
+                None => {
+                    let tensor = Tensor::from_slice(&indices, indices.len(), device)?;
+                    known.push((indices, tensor.clone()));
+                    tensor
+                }
+            };
+            placed.entry((unit.layer, unit.at)).or_default().push(UnitEdit { edit: edit.clone(), indices, mask });
         }
-        Ok(Self { layers })
-    }
-
-    /// The lowest layer that is edited: below it nothing depends on a parameter.
-    pub fn lowest_layer(&self) -> Option<usize> {
-        self.layers.keys().next().copied()
-    }
-
-    /// The highest layer that is edited.
-    pub fn highest_layer(&self) -> Option<usize> {
-        self.layers.keys().next_back().copied()
+        Ok(Self { places: placed })
     }
 }
 
 impl BlockHook for BatchEdits {
-    fn after_block(&self, layer: usize, mut hidden: Tensor) -> Result<Tensor> {
-        for edit in self.layers.get(&layer).into_iter().flatten() {
-            hidden = edit.apply(&hidden)?;
+    fn edit(&self, layer: usize, at: At, mut values: Tensor) -> Result<Tensor> {
+        for edit in self.places.get(&(layer, at)).into_iter().flatten() {
+            values = edit.apply(&values)?;
         }
-        Ok(hidden)
+        Ok(values)
+    }
+
+    fn edits_inside(&self, layer: usize) -> bool {
+        [At::AttentionOutput, At::MlpOutput].iter().any(|&at| self.places.contains_key(&(layer, at)))
+    }
+}
+
+impl Targets {
+    fn of(unit: &Unit, places: &dyn Places) -> Self {
+        let (mut indices, mut tokens) = (Vec::new(), Vec::new());
+        for (number, prompt) in places.prompts().iter().enumerate() {
+            for token in unit.positions(prompt.tokens) {
+                if let Some(index) = places.index(unit.layer, unit.at, number, token) {
+                    indices.push(index);
+                    tokens.push((prompt.row, token));
+                }
+            }
+        }
+        Self { indices, tokens }
     }
 }
 
@@ -110,30 +134,17 @@ impl UnitEdit {
     }
 }
 
-fn packed_indices(unit: &Unit, prompts: &[PackedPrompt], device: &Device) -> Result<Tensor> {
-    let of_prompt = |prompt: &PackedPrompt| {
-        let offset = prompt.offset;
-        unit.positions(prompt.tokens).into_iter().map(move |position| (offset + position) as u32)
-    };
-    let indices: Vec<u32> = prompts.iter().flat_map(of_prompt).collect();
-    let count = indices.len();
-    Tensor::from_vec(indices, count, device)
-}
-
 fn dropout_mask(
     interventions: &Interventions,
     unit: &Unit,
-    prompts: &[PackedPrompt],
+    tokens: &[(usize, usize)],
     Dropout { seed, epoch }: Dropout,
 ) -> Result<Tensor> {
     let hidden = interventions.hidden;
     let mut mask = Vec::new();
-    for prompt in prompts {
-        for position in unit.positions(prompt.tokens) {
-            let key = Key { seed, purpose: Purpose::Dropout, epoch, row: prompt.row, site: unit.site, position };
-            push_dropout(&mut mask, key, unit.dropout, hidden);
-        }
+    for &(row, position) in tokens {
+        let key = Key { seed, purpose: Purpose::Dropout, epoch, row, site: unit.site, position };
+        push_dropout(&mut mask, key, unit.dropout, hidden);
     }
-    let positions = mask.len() / hidden;
-    Tensor::from_vec(mask, (positions, hidden), &interventions.device)
+    Tensor::from_vec(mask, (tokens.len(), hidden), &interventions.device)
 }

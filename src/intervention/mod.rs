@@ -14,7 +14,8 @@ pub mod save;
 pub mod tensor_file;
 pub mod units;
 
-pub use block::{Activation, At, Intervention};
+pub use crate::model::place::At;
+pub use block::{Activation, Intervention};
 pub use registry::Kind;
 
 use crate::diag::{Code, Diagnostic};

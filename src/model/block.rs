@@ -1,13 +1,15 @@
-//! One decoder block: a frozen function of the residual stream.
+//! One decoder block: frozen functions of the residual stream.
+//!
+//! A block is one node of the graph; where an edit acts inside it, its two halves are nodes of their own.
 
-use super::cache::LayerCache;
-use super::ops::attention::{Attention, Rows};
+use super::ops::attention::Attention;
 use super::ops::frozen::Frozen;
 use super::ops::linear::Linear;
 use super::ops::residual;
 use super::ops::rms_norm::RmsNorm;
-use super::ops::rope::{Angles, Turn};
+use super::ops::rope::Turn;
 use super::ops::swiglu;
+use super::pass::Stage;
 use candle_core::{Result, Tensor};
 use std::sync::Arc;
 
@@ -24,64 +26,41 @@ pub struct Block {
     pub down: Linear,
 }
 
-/// What the blocks of one forward pass share: the rows and the angles of their positions.
-pub struct Pass {
-    pub rows: Rows,
-    pub angles: Angles,
-}
-
-/// The tokens whose output is wanted. All tokens are keys and values for others, but behind attention a token is alone:
-/// in the last block of a model, the tokens that nobody reads need no more.
+/// A block on the tokens of one pass.
 #[derive(Clone)]
-pub enum Wanted {
-    All,
-    /// Packed indices, `[n]`, each once. The output of the other tokens is 0.
-    Only(Tensor),
-}
-
-/// A block on the rows of one forward pass.
 pub struct BlockPass {
     pub block: Arc<Block>,
-    pub pass: Arc<Pass>,
-    pub wanted: Wanted,
+    pub stage: Arc<Stage>,
+    /// Earlier keys and values.
+    pub past: Option<Tensor>,
+    /// Keep nothing for the backward pass but the input.
+    pub recompute: bool,
+}
+
+/// The attention of a block, before the residual sum: `[entering, hidden]` to `[leaving, hidden]`.
+pub struct AttentionPass(pub BlockPass);
+
+/// The feed-forward of a block, before the residual sum: `[tokens, hidden]` to the same shape.
+pub struct FeedForwardPass {
+    pub block: Arc<Block>,
+    pub recompute: bool,
 }
 
 /// What the backward pass of a block needs beside its input.
 pub struct Saved {
-    /// Rotated queries, rotated keys and values of all tokens.
+    /// Rotated queries, rotated keys and values of the tokens that enter.
     rotated: Tensor,
-    /// The residual stream between attention and feed-forward, of the wanted tokens.
+    /// The residual stream between attention and feed-forward, of the tokens that leave.
     middle: Tensor,
-    /// Gate and up of the wanted tokens.
+    /// Gate and up of the tokens that leave.
     gate_up: Tensor,
 }
 
 impl Block {
-    /// The block for new tokens behind those in `cache`, which it appends to: `[tokens, hidden]` to the same shape.
-    pub fn forward_cached(
-        &self,
-        hidden: &Tensor,
-        pass: &Pass,
-        cache: &mut LayerCache,
-        wanted: &Wanted,
-    ) -> Result<Tensor> {
-        let rotated = self.rotated(hidden, pass)?;
-        if let Some(grid) = &pass.rows.grid {
-            let (keys, values) = self.attention.keys_and_values(&rotated, grid)?;
-            cache.append(&keys, &values)?;
-        }
-        let first = pass.rows.spans.iter().all(|span| span.past == 0);
-        let mixed = match first {
-            true => self.attention.forward(&rotated, &pass.rows)?,
-            false => self.attention.forward_cached(&rotated, &pass.rows, cache)?,
-        };
-        let (output, ..) = self.behind_attention(hidden, &mixed, wanted)?;
-        Ok(output)
-    }
-
-    fn rotated(&self, hidden: &Tensor, pass: &Pass) -> Result<Tensor> {
+    /// Queries, keys and values of the tokens that enter, side by side, rotated.
+    pub fn rotated(&self, hidden: &Tensor, stage: &Stage) -> Result<Tensor> {
         let projected = self.projection.forward(&self.attention_norm.forward(hidden)?)?;
-        pass.angles.rotate(&projected, self.rotated_heads(), Turn::Forward)
+        stage.angles.rotate(&projected, self.rotated_heads(), Turn::Forward)
     }
 
     /// Queries and keys turn, values do not.
@@ -89,63 +68,135 @@ impl Block {
         self.attention.heads + self.attention.key_value_heads
     }
 
-    /// The output of the block, and of the wanted tokens the stream in its middle, and gate and up.
-    fn behind_attention(&self, hidden: &Tensor, mixed: &Tensor, wanted: &Wanted) -> Result<(Tensor, Tensor, Tensor)> {
-        let middle = residual::add(self.output.forward(&wanted.pick(mixed)?)?, &wanted.pick(hidden)?)?;
-        let gate_up = self.gate_up.forward(&self.feed_forward_norm.forward(&middle)?)?;
-        let output = residual::add(self.down.forward(&swiglu::forward(&gate_up)?)?, &middle)?;
-        Ok((wanted.spread(output, hidden.dim(0)?)?, middle, gate_up))
+    /// The gradient of what enters, from that of [`Block::rotated`].
+    fn rotated_backward(&self, hidden: &Tensor, stage: &Stage, gradient: &Tensor) -> Result<Tensor> {
+        let projected = stage.angles.rotate(gradient, self.rotated_heads(), Turn::Backward)?;
+        self.attention_norm.backward(hidden, &self.projection.backward(&projected)?)
+    }
+
+    fn gate_up(&self, middle: &Tensor) -> Result<Tensor> {
+        self.gate_up.forward(&self.feed_forward_norm.forward(middle)?)
+    }
+
+    fn feed_forward_backward(&self, middle: &Tensor, gate_up: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        let gate_up = swiglu::backward(gate_up, &self.down.backward(gradient)?)?;
+        self.feed_forward_norm.backward(middle, &self.gate_up.backward(&gate_up)?)
     }
 }
 
-impl Wanted {
-    /// The wanted rows of `[tokens, width]`.
-    fn pick(&self, values: &Tensor) -> Result<Tensor> {
-        match self {
-            Wanted::All => Ok(values.clone()),
-            Wanted::Only(tokens) => values.index_select(tokens, 0),
-        }
+impl BlockPass {
+    /// The rest of the block, behind the queries, keys and values of [`Block::rotated`].
+    pub fn finish(&self, hidden: &Tensor, rotated: &Tensor) -> Result<Tensor> {
+        Ok(self.finish_saving(hidden, rotated)?.0)
     }
 
-    /// Puts picked rows back to their places among `tokens` rows, with 0 for the rest.
-    fn spread(&self, picked: Tensor, tokens: usize) -> Result<Tensor> {
-        match self {
-            Wanted::All => Ok(picked),
-            Wanted::Only(places) => {
-                let shape = (tokens, picked.dim(1)?);
-                Tensor::zeros(shape, picked.dtype(), picked.device())?.index_add(places, &picked, 0)
-            }
-        }
+    /// As [`BlockPass::finish`], with the stream in the middle, and gate and up.
+    fn finish_saving(&self, hidden: &Tensor, rotated: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
+        let (block, leaving) = (&self.block, &self.stage.leaving);
+        let middle = residual::add(self.attention_output(rotated)?, &leaving.pick(hidden)?)?;
+        let gate_up = block.gate_up(&middle)?;
+        let output = residual::add(block.down.forward(&swiglu::forward(&gate_up)?)?, &middle)?;
+        Ok((output, middle, gate_up))
+    }
+
+    fn attention_output(&self, rotated: &Tensor) -> Result<Tensor> {
+        let mixed = self.block.attention.forward(rotated, self.past.as_ref(), &self.stage.rows)?;
+        self.block.output.forward(&mixed)
+    }
+
+    fn saved(&self, hidden: &Tensor) -> Result<(Tensor, Saved)> {
+        let rotated = self.block.rotated(hidden, &self.stage)?;
+        let (output, middle, gate_up) = self.finish_saving(hidden, &rotated)?;
+        Ok((output, Saved { rotated, middle, gate_up }))
+    }
+
+    fn attention_backward(&self, hidden: &Tensor, rotated: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        let block = &self.block;
+        let mixed = block.output.backward(gradient)?;
+        let rotated = block.attention.backward(rotated, self.past.as_ref(), &self.stage.rows, &mixed)?;
+        block.rotated_backward(hidden, &self.stage, &rotated)
     }
 }
 
 impl Frozen for BlockPass {
-    type Saved = Saved;
+    type Saved = Option<Saved>;
 
     const NAME: &'static str = "block";
 
     fn forward(&self, hidden: &Tensor) -> Result<Tensor> {
-        Ok(self.forward_saving(hidden)?.0)
+        self.finish(hidden, &self.block.rotated(hidden, &self.stage)?)
     }
 
-    fn forward_saving(&self, hidden: &Tensor) -> Result<(Tensor, Saved)> {
-        let rotated = self.block.rotated(hidden, &self.pass)?;
-        let mixed = self.block.attention.forward(&rotated, &self.pass.rows)?;
-        let (output, middle, gate_up) = self.block.behind_attention(hidden, &mixed, &self.wanted)?;
-        Ok((output, Saved { rotated, middle, gate_up }))
+    fn forward_saving(&self, hidden: &Tensor) -> Result<(Tensor, Self::Saved)> {
+        if self.recompute {
+            return Ok((self.forward(hidden)?, None));
+        }
+        let (output, saved) = self.saved(hidden)?;
+        Ok((output, Some(saved)))
     }
 
-    fn backward(&self, hidden: &Tensor, saved: &Saved, gradient: &Tensor) -> Result<Tensor> {
-        let (block, tokens) = (&self.block, hidden.dim(0)?);
-        let gradient = self.wanted.pick(gradient)?;
-        let gate_up = swiglu::backward(&saved.gate_up, &block.down.backward(&gradient)?)?;
-        let normal = block.feed_forward_norm.backward(&saved.middle, &block.gate_up.backward(&gate_up)?)?;
-        let middle = residual::add(normal, &gradient)?;
+    fn backward(&self, hidden: &Tensor, saved: &Self::Saved, gradient: &Tensor) -> Result<Tensor> {
+        let again;
+        let saved = match saved {
+            Some(saved) => saved,
+            None => {
+                again = self.saved(hidden)?.1;
+                &again
+            }
+        };
+        let normal = self.block.feed_forward_backward(&saved.middle, &saved.gate_up, gradient)?;
+        let middle = residual::add(normal, gradient)?;
+        let entering = self.attention_backward(hidden, &saved.rotated, &middle)?;
+        self.stage.leaving.add_to(entering, &middle)
+    }
+}
 
-        let mixed = self.wanted.spread(block.output.backward(&middle)?, tokens)?;
-        let rotated = block.attention.backward(&saved.rotated, &self.pass.rows, &mixed)?;
-        let projected = self.pass.angles.rotate(&rotated, block.rotated_heads(), Turn::Backward)?;
-        let normal = block.attention_norm.backward(hidden, &block.projection.backward(&projected)?)?;
-        residual::add(normal, &self.wanted.spread(middle, tokens)?)
+impl Frozen for AttentionPass {
+    /// Queries, keys and values.
+    type Saved = Option<Tensor>;
+
+    const NAME: &'static str = "attention";
+
+    fn forward(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.0.attention_output(&self.0.block.rotated(hidden, &self.0.stage)?)
+    }
+
+    fn forward_saving(&self, hidden: &Tensor) -> Result<(Tensor, Self::Saved)> {
+        let rotated = self.0.block.rotated(hidden, &self.0.stage)?;
+        let output = self.0.attention_output(&rotated)?;
+        Ok((output, (!self.0.recompute).then_some(rotated)))
+    }
+
+    fn backward(&self, hidden: &Tensor, saved: &Self::Saved, gradient: &Tensor) -> Result<Tensor> {
+        let rotated = match saved {
+            Some(rotated) => rotated.clone(),
+            None => self.0.block.rotated(hidden, &self.0.stage)?,
+        };
+        self.0.attention_backward(hidden, &rotated, gradient)
+    }
+}
+
+impl Frozen for FeedForwardPass {
+    /// Gate and up.
+    type Saved = Option<Tensor>;
+
+    const NAME: &'static str = "feed-forward";
+
+    fn forward(&self, middle: &Tensor) -> Result<Tensor> {
+        self.block.down.forward(&swiglu::forward(&self.block.gate_up(middle)?)?)
+    }
+
+    fn forward_saving(&self, middle: &Tensor) -> Result<(Tensor, Self::Saved)> {
+        let gate_up = self.block.gate_up(middle)?;
+        let output = self.block.down.forward(&swiglu::forward(&gate_up)?)?;
+        Ok((output, (!self.recompute).then_some(gate_up)))
+    }
+
+    fn backward(&self, middle: &Tensor, saved: &Self::Saved, gradient: &Tensor) -> Result<Tensor> {
+        let gate_up = match saved {
+            Some(gate_up) => gate_up.clone(),
+            None => self.block.gate_up(middle)?,
+        };
+        self.block.feed_forward_backward(middle, &gate_up, gradient)
     }
 }

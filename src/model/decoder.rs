@@ -1,10 +1,11 @@
 //! The one decoder of the Llama family: Llama, Mistral and Qwen2 are configs of it.
 //!
-//! The residual stream is `[tokens, hidden]` over all rows, packed without padding. Between blocks a [`BlockHook`] may
-//! change it, with ordinary, differentiable candle code. Each block is one graph node at most, so a graph of 80 layers is
+//! The residual stream is `[tokens, hidden]` over the tokens of a [`Pass`], packed without padding. A [`BlockHook`] may change it
+//! between blocks and inside them, with ordinary, differentiable candle code. Each block is one graph node at most, so a graph of 80 layers is
 //! some hundreds of nodes deep, far from what candle's recursive backward can take on a thread of 2 MiB.
 
-use super::block::{Block, BlockPass, Pass, Wanted};
+use super::block::{AttentionPass, Block, BlockPass, FeedForwardPass};
+use super::branch::{Branch, Run, Source};
 use super::cache::Cache;
 use super::config::{ModelConfig, Precision};
 use super::files::ModelFiles;
@@ -14,25 +15,44 @@ use super::ops::frozen;
 use super::ops::linear::Linear;
 use super::ops::rms_norm::RmsNorm;
 use super::ops::rope::Rotary;
-use super::packed::{Grid, PackedRows, positions, spans};
+use super::pass::{Constants, Join, Leaving, Pass, Stage};
+use super::place::At;
 use super::weights::Weights;
 use crate::diag;
 use candle_core::{DType, Device, Result, Tensor, bail};
 use std::sync::Arc;
 
-/// Sees the residual stream between blocks and may change it.
+/// Changes values on their way through the blocks.
 pub trait BlockHook {
-    /// Takes what leaves block `layer` (from 0), `[tokens, hidden]` packed, and returns what goes on, in the same shape
-    /// and dtype.
-    fn after_block(&self, layer: usize, hidden: Tensor) -> Result<Tensor>;
+    /// Takes the values at a place of block `layer` (from 0), `[tokens, hidden]` packed, and returns what goes on, in the same shape and
+    /// dtype: for the block's input and output the tokens of a point of the pass, inside the block those that leave it.
+    fn edit(&self, layer: usize, at: At, values: Tensor) -> Result<Tensor>;
+
+    /// Whether it changes anything between the input and the output of the block.
+    fn edits_inside(&self, layer: usize) -> bool;
+}
+
+/// Sees what goes through the blocks, where nothing is recorded.
+pub trait Watch {
+    /// The keys and values of the tokens that enter a block, `[entering, 2 · key_value_heads · head_dim]`, and of earlier ones.
+    fn keys(&mut self, layer: usize, fresh: &Tensor, past: Option<&Tensor>) -> Result<()>;
+
+    /// The residual stream at a point, after its edits, `[tokens, hidden]`.
+    fn stream(&mut self, _point: usize, _states: &Tensor) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Changes nothing: the untouched model.
 pub struct NoEdits;
 
 impl BlockHook for NoEdits {
-    fn after_block(&self, _: usize, hidden: Tensor) -> Result<Tensor> {
-        Ok(hidden)
+    fn edit(&self, _: usize, _: At, values: Tensor) -> Result<Tensor> {
+        Ok(values)
+    }
+
+    fn edits_inside(&self, _: usize) -> bool {
+        false
     }
 }
 
@@ -125,44 +145,150 @@ impl Decoder {
         self.dtype
     }
 
-    /// The residual stream after the last block (before the final norm), `[tokens, hidden]`, in the packed order of
-    /// `rows`. `hook` is called after each block.
+    /// Runs a pass: the residual stream at its last point (before the final norm), `[tokens, hidden]` packed, and what `hook` does to
+    /// it on the way.
     ///
-    /// With an empty `cache` the rows are prompts and fill it; with a filled one each row of the cache gets exactly one
-    /// new token, seen at its true position. With a cache nothing is recorded for a backward pass.
-    pub fn forward(&self, rows: &PackedRows, hook: &dyn BlockHook, cache: Option<&mut Cache>) -> Result<Tensor> {
-        self.run(rows, Wanted::All, hook, cache)
+    /// Blocks are recorded for a backward pass from where the stream first depends on a parameter. With a `watch` nothing is recorded.
+    pub fn run(&self, pass: &Pass, hook: &dyn BlockHook, mut watch: Option<&mut dyn Watch>) -> Result<Tensor> {
+        let layers = self.blocks.len();
+        if pass.stages.len() != layers || pass.joins.len() != layers + 1 || pass.past.len() != layers {
+            bail!("a pass over {} layers cannot run in a decoder of {layers}", pass.stages.len());
+        }
+        let mut stream: Option<Tensor> = None;
+        for point in 0..=layers {
+            stream = self.join(pass.joins[point].as_ref(), stream)?;
+            if let Some(mut hidden) = stream {
+                if point > 0 {
+                    hidden = hook.edit(point - 1, At::BlockOutput, hidden)?;
+                }
+                if point < layers {
+                    hidden = hook.edit(point, At::BlockInput, hidden)?;
+                }
+                if let Some(watch) = &mut watch {
+                    hidden = hidden.detach();
+                    watch.stream(point, &hidden)?;
+                }
+                stream = Some(hidden);
+            }
+            if point < layers {
+                stream = match (stream, &pass.stages[point]) {
+                    (Some(hidden), Some(stage)) => {
+                        let (block, past) = (self.blocks[point].clone(), pass.past[point].clone());
+                        let block = BlockPass { block, stage: stage.clone(), past, recompute: pass.recompute };
+                        self.block(point, block, &hidden, hook, &mut watch)?
+                    }
+                    // Nobody needs it any more.
+                    (_, None) => None,
+                    (None, Some(_)) => bail!("no stream enters block {point}, whose tokens wait for it"),
+                };
+            }
+        }
+        match stream {
+            Some(hidden) => Ok(hidden),
+            None => Tensor::zeros((0, self.config.hidden_size), self.dtype, &self.device),
+        }
     }
 
-    /// [`Decoder::forward`] for some tokens alone, `[n, hidden]` in the order of `tokens`, packed indices that differ: the last
-    /// block works for nobody else. After that block, `hook` sees 0 in the place of all other tokens.
-    pub fn forward_at(
+    /// One block, with the edits inside it: what leaves it, before the edits of its output.
+    fn block(
         &self,
-        rows: &PackedRows,
-        tokens: &[u32],
+        layer: usize,
+        pass: BlockPass,
+        hidden: &Tensor,
         hook: &dyn BlockHook,
-        cache: Option<&mut Cache>,
-    ) -> Result<Tensor> {
-        let indices = Tensor::from_slice(tokens, tokens.len(), &self.device)?;
-        let all = tokens.len() == rows.tokens().len();
-        let wanted = if all { Wanted::All } else { Wanted::Only(indices.clone()) };
-        self.run(rows, wanted, hook, cache)?.index_select(&indices, 0)
+        watch: &mut Option<&mut dyn Watch>,
+    ) -> Result<Option<Tensor>> {
+        if let Some(watch) = watch {
+            let rotated = pass.block.rotated(hidden, &pass.stage)?;
+            watch.keys(layer, &pass.block.attention.keys_and_values(&rotated)?, pass.past.as_ref())?;
+            if let Leaving::Nobody = pass.stage.leaving {
+                return Ok(None);
+            }
+            if !hook.edits_inside(layer) {
+                return pass.finish(hidden, &rotated).map(Some);
+            }
+        }
+        if let Leaving::Nobody = pass.stage.leaving {
+            return Ok(None);
+        }
+        if !hook.edits_inside(layer) {
+            return frozen::apply(pass, hidden).map(Some);
+        }
+        let (block, stage, recompute) = (pass.block.clone(), pass.stage.clone(), pass.recompute);
+        let mixed = hook.edit(layer, At::AttentionOutput, frozen::apply(AttentionPass(pass), hidden)?)?;
+        let middle = (stage.leaving.pick(hidden)? + mixed)?;
+        let added = frozen::apply(FeedForwardPass { block, recompute }, &middle)?;
+        (middle + hook.edit(layer, At::MlpOutput, added)?).map(Some)
     }
 
-    fn run(
-        &self,
-        rows: &PackedRows,
-        wanted: Wanted,
-        hook: &dyn BlockHook,
-        cache: Option<&mut Cache>,
-    ) -> Result<Tensor> {
-        if (0..rows.rows()).any(|row| rows.length(row) == 0) || rows.rows() == 0 {
+    /// The stream at a point, from what leaves the block before and the constants that join.
+    fn join(&self, join: Option<&Join>, stream: Option<Tensor>) -> Result<Option<Tensor>> {
+        let Some(Join { constants, order }) = join else { return Ok(stream) };
+        let constants = match constants {
+            Some(Constants::Embeddings(tokens)) => Some(self.embeddings.index_select(tokens, 0)?),
+            Some(Constants::States(states)) => Some(states.clone()),
+            None => None,
+        };
+        let all = match (stream, constants) {
+            (Some(stream), Some(constants)) => Tensor::cat(&[stream, constants], 0)?,
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => return Ok(None),
+        };
+        match order {
+            Some(order) if order.dim(0)? == 0 => Ok(None),
+            Some(order) => all.index_select(order, 0).map(Some),
+            None => Ok(Some(all)),
+        }
+    }
+
+    /// What a block does on tokens at these positions of their rows, packed, where `past` lines of earlier keys lie beside.
+    pub fn stage(&self, branches: Vec<Branch>, positions: &[usize], past: usize, leaving: Leaving) -> Result<Stage> {
+        let rows = Rows::new(branches, positions.len(), past, self.config.sliding_window, self.dtype, &self.device)?;
+        Ok(Stage { rows, angles: self.rotary.angles(positions, self.dtype, &self.device)?, leaving })
+    }
+
+    /// A pass in which every token of these rows goes through every block.
+    ///
+    /// # Errors
+    /// Where there is no row, or one without tokens.
+    pub fn whole_pass<R: AsRef<[u32]>>(&self, rows: &[R]) -> Result<Pass> {
+        let (mut tokens, mut positions, mut branches) = (Vec::new(), Vec::new(), Vec::new());
+        for row in rows.iter().map(AsRef::as_ref) {
+            let run = Run { source: Source::Fresh, start: tokens.len(), length: row.len(), position: 0 };
+            tokens.extend_from_slice(row);
+            positions.extend(0..row.len());
+            branches.push(Branch { queries: vec![run], keys: vec![run] });
+        }
+        if branches.is_empty() || branches.iter().any(|branch| branch.asking() == 0) {
             bail!("a forward pass needs at least one row, and one token in each");
         }
-        match cache {
-            Some(cache) => self.forward_cached(rows, &wanted, hook, cache),
-            None => self.forward_recorded(rows, &wanted, hook),
+        let stage = Arc::new(self.stage(branches, &positions, 0, Leaving::All)?);
+        let count = tokens.len();
+        let tokens = Tensor::from_vec(tokens, count, &self.device)?;
+        Ok(self.uniform_pass(stage, tokens, vec![None; self.blocks.len()]))
+    }
+
+    /// One new token for each row of a cache, in its order.
+    pub fn decoding_pass(&self, tokens: &[u32], cache: &Cache) -> Result<Pass> {
+        let positions = cache.lengths();
+        if tokens.len() != positions.len() {
+            bail!("{} new tokens for a cache of {} rows", tokens.len(), positions.len());
         }
+        let lines = cache.tables().first().map_or(Ok(0), |table| table.dim(0))?;
+        let stage = Arc::new(self.stage(cache.branches(), &positions, lines, Leaving::All)?);
+        let tokens = Tensor::from_slice(tokens, tokens.len(), &self.device)?;
+        Ok(self.uniform_pass(stage, tokens, cache.tables().iter().cloned().map(Some).collect()))
+    }
+
+    fn uniform_pass(&self, stage: Arc<Stage>, tokens: Tensor, past: Vec<Option<Tensor>>) -> Pass {
+        let mut joins: Vec<Option<Join>> = (0..=self.blocks.len()).map(|_| None).collect();
+        joins[0] = Some(Join { constants: Some(Constants::Embeddings(tokens)), order: None });
+        Pass { stages: vec![Some(stage); self.blocks.len()], joins, past, recompute: false }
+    }
+
+    /// The numbers of a line of keys and values: keys of all heads, then values.
+    pub fn key_width(&self) -> usize {
+        2 * self.config.key_value_heads * self.config.head_dim
     }
 
     /// Logits of rows of the residual stream: final norm and head, `[n, hidden]` to `[n, vocabulary]`, always f32.
@@ -176,59 +302,5 @@ impl Decoder {
     /// chunks of bounded size.
     pub fn losses(&self, hidden: &Tensor, targets: &[u32]) -> Result<Tensor> {
         frozen::apply(Losses { head: self.head.clone(), targets: targets.to_vec() }, hidden)
-    }
-
-    fn forward_recorded(&self, rows: &PackedRows, wanted: &Wanted, hook: &dyn BlockHook) -> Result<Tensor> {
-        let pass = Arc::new(self.pass(rows, &[], 0, false)?);
-        let mut hidden = self.embed(rows)?;
-        for (layer, block) in self.blocks.iter().enumerate() {
-            let wanted = self.wanted_of(layer, wanted);
-            hidden = frozen::apply(BlockPass { block: block.clone(), pass: pass.clone(), wanted }, &hidden)?;
-            hidden = hook.after_block(layer, hidden)?;
-        }
-        Ok(hidden)
-    }
-
-    fn forward_cached(
-        &self,
-        rows: &PackedRows,
-        wanted: &Wanted,
-        hook: &dyn BlockHook,
-        cache: &mut Cache,
-    ) -> Result<Tensor> {
-        let past = cache.lengths().to_vec();
-        if !past.is_empty() && (rows.rows() != past.len() || rows.longest() != 1) {
-            bail!("a filled cache takes one new token for each of its {} rows", past.len());
-        }
-        cache.layers.resize_with(self.blocks.len(), Default::default);
-        let pass = self.pass(rows, &past, cache.columns(), true)?;
-        let mut hidden = self.embed(rows)?;
-        for (layer, block) in self.blocks.iter().enumerate() {
-            hidden = block.forward_cached(&hidden, &pass, &mut cache.layers[layer], &self.wanted_of(layer, wanted))?;
-            hidden = hook.after_block(layer, hidden)?.detach();
-        }
-        cache.advance(pass.rows.spans.iter().map(|span| span.total()).collect());
-        Ok(hidden)
-    }
-
-    /// Every token is seen by later blocks, but what leaves the last one only by who asked for it.
-    fn wanted_of(&self, layer: usize, of_last: &Wanted) -> Wanted {
-        if layer + 1 == self.blocks.len() { of_last.clone() } else { Wanted::All }
-    }
-
-    fn embed(&self, rows: &PackedRows) -> Result<Tensor> {
-        let tokens = Tensor::from_slice(rows.tokens(), rows.tokens().len(), &self.device)?;
-        self.embeddings.index_select(&tokens, 0)
-    }
-
-    fn pass(&self, rows: &PackedRows, past: &[usize], past_columns: usize, cached: bool) -> Result<Pass> {
-        let spans = spans(rows, past);
-        let wide = super::ops::wide(self.dtype);
-        let grid = match cached || !self.device.is_cpu() || self.dtype == DType::F64 {
-            true => Some(Grid::new(&spans, past_columns, self.config.sliding_window, wide, &self.device)?),
-            false => None,
-        };
-        let angles = self.rotary.angles(&positions(&spans), self.dtype, &self.device)?;
-        Ok(Pass { rows: Rows { spans, grid }, angles })
     }
 }

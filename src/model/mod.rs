@@ -1,7 +1,7 @@
 //! The frozen model: where it is, what it is, and its forward pass.
 //!
 //! [`files`] finds a model and tells its [`config`] and tokenizer; [`weights`] gives its tensors; [`decoder`] runs it, with
-//! a hook between blocks, on rows that [`packed`] lays out. [`ops`] holds the frozen operations and their backward.
+//! a hook between blocks, on the tokens that a [`pass`] lays out. [`ops`] holds the frozen operations and their backward.
 
 mod block;
 pub mod branch;
@@ -19,11 +19,13 @@ pub mod hub;
 pub mod known;
 pub mod located;
 pub mod ops;
-pub mod packed;
+pub mod pass;
+pub mod place;
 pub mod tokenizer;
 pub mod weights;
 
 pub use cache::Cache;
 pub use decoder::{BlockHook, Decoder, NoEdits};
 pub use files::{ModelFacts, ModelFiles, facts};
-pub use packed::PackedRows;
+pub use pass::Pass;
+pub use place::At;

@@ -19,10 +19,12 @@ fn experiment(checked: &spec::Experiment) -> Experiment {
         seed: checked.seed,
         model: Model {
             source: checked.model.source.clone(),
+            weights: (!checked.model.digests.provisional).then(|| checked.model.digests.weights.clone()),
             precision: checked.model.precision,
             config: checked.model.config.clone(),
         },
         interventions: checked.interventions.clone(),
+        passes: Default::default(),
         train: train(&checked.train),
         evals: checked.evals.iter().map(eval).collect(),
         parameters,

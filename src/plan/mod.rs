@@ -7,6 +7,7 @@ mod hash;
 mod lower;
 pub mod passes;
 
+pub use hash::NUMERICS;
 pub use lower::lower;
 
 use crate::data::answer::Extractor;
@@ -33,6 +34,8 @@ pub struct Experiment {
     pub seed: u64,
     pub model: Model,
     pub interventions: Vec<Intervention>,
+    #[serde(default)]
+    pub passes: passes::Passes,
     pub train: Train,
     pub evals: Vec<Eval>,
     pub parameters: Parameters,
@@ -44,6 +47,9 @@ pub struct Experiment {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Model {
     pub source: ModelSource,
+    /// The digest of config and weights, where they were at hand.
+    #[serde(default)]
+    pub weights: Option<String>,
     pub precision: Precision,
     pub config: ModelConfig,
 }

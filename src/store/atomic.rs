@@ -27,6 +27,19 @@ pub fn write(path: &Path, content: &[u8]) -> Result<()> {
     file.finish()
 }
 
+/// As [`write`], but not flushed to disk: after a power cut the file may be torn. For what is verified whenever it is read.
+/// The content comes in parts, so that nothing is copied to join them.
+///
+/// # Errors
+/// The cause; the old content is then untouched.
+pub fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+    let mut file = AtomicFile::begin(path)?;
+    parts.iter().try_for_each(|part| file.write_all(part))?;
+    file.flush()?;
+    file.rename()
+}
+
 /// A file that comes into being under its name only when it is whole. Dropped unfinished, it leaves nothing.
 #[derive(Debug)]
 pub struct AtomicFile {
@@ -42,7 +55,11 @@ impl AtomicFile {
     /// # Errors
     /// `E0501` with the path and the cause.
     pub fn create(target: &Path) -> Result<Self> {
-        let (beside, file) = create_beside(target).map_err(|cause| unwritable(target, &cause))?;
+        Self::begin(target).map_err(|cause| unwritable(target, &cause))
+    }
+
+    fn begin(target: &Path) -> io::Result<Self> {
+        let (beside, file) = create_beside(target)?;
         Ok(Self { target: target.to_path_buf(), beside, file: io::BufWriter::new(file), finished: false })
     }
 
@@ -52,11 +69,14 @@ impl AtomicFile {
     /// `E0501` with the path and the cause; a file that had the name before is then untouched.
     pub fn finish(mut self) -> Result<()> {
         let settled = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
-        settled
-            .and_then(|()| std::fs::rename(&self.beside, &self.target))
-            .map_err(|cause| unwritable(&self.target, &cause))?;
-        self.finished = true;
+        settled.and_then(|()| self.rename()).map_err(|cause| unwritable(&self.target, &cause))?;
         sync_folder(&self.target);
+        Ok(())
+    }
+
+    fn rename(&mut self) -> io::Result<()> {
+        std::fs::rename(&self.beside, &self.target)?;
+        self.finished = true;
         Ok(())
     }
 }

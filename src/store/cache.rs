@@ -2,13 +2,13 @@
 //!
 //! A cache may vanish, be unwritable or damaged: reading it then gives nothing, and writing it is never an error.
 
+use super::atomic;
 use crate::digest;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Files below this many bytes are hashed faster than a remembered digest is looked up.
@@ -61,7 +61,7 @@ impl Cache {
     /// As [`Cache::put`], for text.
     pub fn put_text(&self, kind: &str, key: &str, text: &str) {
         if let Some(path) = self.entry(kind, key) {
-            let _ = replace(&path, &format!("{}\n{text}", digest::of(text)));
+            let _ = atomic::replace(&path, &[digest::of(text).as_bytes(), b"\n", text.as_bytes()]);
         }
     }
 
@@ -91,7 +91,7 @@ impl Cache {
     pub fn is_writable(&self) -> bool {
         let Some(folder) = &self.folder else { return false };
         let probe = folder.join(format!(".probe-{}", std::process::id()));
-        let written = replace(&probe, "").is_ok();
+        let written = atomic::replace(&probe, &[]).is_ok();
         let _ = std::fs::remove_file(probe);
         written
     }
@@ -144,19 +144,6 @@ fn inode(metadata: &Metadata) -> u64 {
 #[cfg(not(unix))]
 fn inode(_: &Metadata) -> u64 {
     0
-}
-
-/// Writes beside and renames. Not flushed to disk: a damaged entry is noticed by its checksum.
-fn replace(path: &Path, content: &str) -> io::Result<()> {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let beside = path.with_extension(format!("{}-{number}.tmp", std::process::id()));
-    std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
-    let written = std::fs::write(&beside, content).and_then(|()| std::fs::rename(&beside, path));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&beside);
-    }
-    written
 }
 
 #[cfg(test)]

@@ -70,6 +70,13 @@ pub fn free_space(folder: &Path) -> Option<u64> {
     words.get(share.checked_sub(1)?)?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
 }
 
+/// The bytes of memory that new work may take without anything being swapped out; `None` where the system does not say (only Linux does).
+pub fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

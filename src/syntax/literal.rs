@@ -22,9 +22,10 @@ impl NumberSlip {
 }
 
 /// The units of sizes and their bytes.
-const UNITS: [(&str, u64); 9] = [
+const UNITS: [(&str, u64); 10] = [
     ("B", 1),
     ("KB", 1_000),
+    ("kB", 1_000),
     ("MB", 1_000_000),
     ("GB", 1_000_000_000),
     ("TB", 1_000_000_000_000),
@@ -57,6 +58,19 @@ pub fn number(text: &str) -> Result<ExprKind, NumberSlip> {
         "" => float(&digits).map(ExprKind::Float),
         "%" => percent(&digits, exponent).map(ExprKind::Ratio),
         unit => size(&digits, whole, unit, mantissa),
+    }
+}
+
+/// Reads a size as the command line takes it: `4GiB`, `500MB`, or a plain number of bytes.
+///
+/// # Errors
+/// What to write instead.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    match number(text) {
+        Ok(ExprKind::Size(bytes)) => Ok(bytes),
+        Ok(ExprKind::Int(bytes)) => u64::try_from(bytes).map_err(|_| "write 0 or more".to_owned()),
+        Err(NumberSlip { replacement: Some(replacement), .. }) => Err(format!("write `{replacement}`")),
+        Ok(_) | Err(_) => Err("write a size such as `4GiB`, `500MB` or `0`".to_owned()),
     }
 }
 
@@ -260,6 +274,20 @@ mod tests {
             ("1.5KB", ExprKind::Size(1500)),
         ] {
             assert_eq!(number(text), Ok(kind), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_of_the_command_line_are_bytes() {
+        for (text, bytes) in
+            [("0", 0), ("1_000", 1000), ("4GiB", 4 << 30), ("1.5kB", 1500), ("2MB", 2_000_000), ("1TiB", 1 << 40)]
+        {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        assert_eq!(parse_size("4gib"), Err("write `4GiB`".to_owned()));
+        assert_eq!(parse_size("-1"), Err("write 0 or more".to_owned()));
+        for text in ["", "much", "10%", "1.5", "4 QB"] {
+            assert!(parse_size(text).is_err(), "{text}");
         }
     }
 

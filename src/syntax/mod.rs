@@ -6,4 +6,5 @@ mod parse;
 pub mod tree;
 
 pub use format::format;
+pub use literal::parse_size;
 pub use parse::parse;

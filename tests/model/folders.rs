@@ -1,11 +1,11 @@
 //! Model folders: whole, sharded, damaged and missing.
 
-use crate::support::{assert_close, oracle, rows, tiny};
+use crate::support::{assert_close, forward, oracle, rows, tiny};
 use candle_core::{Device, Tensor};
 use reftc::diag::Code;
 use reftc::model::config::Precision;
 use reftc::model::files::{Content, facts};
-use reftc::model::{Decoder, ModelFiles, NoEdits, PackedRows};
+use reftc::model::{Decoder, ModelFiles, NoEdits};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -54,9 +54,9 @@ fn shards_are_one_model() {
     }
     let index = serde_json::json!({"metadata": {}, "weight_map": map});
     std::fs::write(folder.path().join("model.safetensors.index.json"), index.to_string()).unwrap();
-    let packed = PackedRows::new(&rows(&[9], 128));
-    let expected = tiny().0.forward(&packed, &NoEdits, None).unwrap();
-    let hidden = load(folder.path()).unwrap().forward(&packed, &NoEdits, None).unwrap();
+    let packed = rows(&[9], 128);
+    let expected = forward(&tiny().0, &packed, &NoEdits);
+    let hidden = forward(&load(folder.path()).unwrap(), &packed, &NoEdits);
     assert_close(&hidden, &expected, 0.0);
     let files = ModelFiles::folder(folder.path()).unwrap();
     let parts: Vec<String> = files.parts().into_iter().map(|part| part.name).collect();
@@ -197,7 +197,7 @@ fn stories_15m_tells_a_story() {
     let decoder = Decoder::load(&files, &known.config, Precision::F32, &Device::Cpu).unwrap();
     let mut ids = known.tokenizer.encode("Once upon a time", true).unwrap().get_ids().to_vec();
     for _ in 0..12 {
-        let hidden = decoder.forward(&PackedRows::new(&[&ids]), &NoEdits, None).unwrap();
+        let hidden = forward(&decoder, &[&ids], &NoEdits);
         let logits = decoder.logits(&hidden.narrow(0, ids.len() - 1, 1).unwrap()).unwrap();
         ids.push(logits.get(0).unwrap().argmax(0).unwrap().to_vec0().unwrap());
     }

@@ -1,12 +1,12 @@
 //! GGUF files, written here by candle: permuted rows, tied heads, tokenizers, and damage.
 
-use crate::support::{assert_close, oracle, random_weights, rows};
+use crate::support::{assert_close, forward, oracle, random_weights, rows};
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use reftc::diag::Code;
 use reftc::model::config::{ModelConfig, Precision, RopeScaling};
-use reftc::model::{Decoder, ModelFiles, NoEdits, PackedRows, facts};
+use reftc::model::{Decoder, ModelFiles, NoEdits, facts};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -100,8 +100,7 @@ fn tiny_gguf(folder: &Path) -> (PathBuf, ModelConfig) {
 fn logits(files: &ModelFiles) -> Tensor {
     let config = files.config().unwrap();
     let decoder = Decoder::load(files, &config, Precision::F32, &Device::Cpu).unwrap();
-    let packed = PackedRows::new(&rows(&[12], 50));
-    decoder.logits(&decoder.forward(&packed, &NoEdits, None).unwrap()).unwrap()
+    decoder.logits(&forward(&decoder, &rows(&[12], 50), &NoEdits)).unwrap()
 }
 
 #[test]

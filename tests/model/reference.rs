@@ -1,8 +1,8 @@
 //! Hidden states and logits of the tiny Llama agree with transformers'.
 
-use crate::support::{assert_close, reference, tiny};
+use crate::support::{assert_close, forward, reference, tiny};
 use candle_core::{Result, Tensor};
-use reftc::model::{BlockHook, PackedRows};
+use reftc::model::{At, BlockHook};
 use std::cell::RefCell;
 
 /// Remembers what leaves each block.
@@ -10,10 +10,16 @@ use std::cell::RefCell;
 struct Recorder(RefCell<Vec<Tensor>>);
 
 impl BlockHook for Recorder {
-    fn after_block(&self, layer: usize, hidden: Tensor) -> Result<Tensor> {
-        assert_eq!(layer, self.0.borrow().len());
-        self.0.borrow_mut().push(hidden.clone());
-        Ok(hidden)
+    fn edit(&self, layer: usize, at: At, values: Tensor) -> Result<Tensor> {
+        if at == At::BlockOutput {
+            assert_eq!(layer, self.0.borrow().len());
+            self.0.borrow_mut().push(values.clone());
+        }
+        Ok(values)
+    }
+
+    fn edits_inside(&self, _: usize) -> bool {
+        false
     }
 }
 
@@ -39,7 +45,7 @@ fn states_and_logits_agree() {
             tensor.flatten_to(1).unwrap().index_select(&real, 0).unwrap()
         };
         let recorder = Recorder::default();
-        let last = decoder.forward(&PackedRows::new(&rows), &recorder, None).unwrap();
+        let last = forward(&decoder, &rows, &recorder);
         let states = recorder.0.into_inner();
         assert_eq!(states.len(), 4);
         for (layer, state) in states.iter().take(3).enumerate() {

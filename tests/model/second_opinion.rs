@@ -1,11 +1,11 @@
 //! candle-transformers, whose models cannot be trained through, as a second opinion on logits.
 
-use crate::support::{assert_close, oracle, random_model, rows};
+use crate::support::{assert_close, forward, oracle, random_model, rows};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::{llama, mistral, qwen2};
 use reftc::model::config::Precision;
-use reftc::model::{Decoder, ModelFiles, NoEdits, PackedRows};
+use reftc::model::{Decoder, ModelFiles, NoEdits};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use std::path::Path;
 fn ours(folder: &Path, row: &[u32]) -> Tensor {
     let files = ModelFiles::folder(folder).unwrap();
     let decoder = Decoder::load(&files, &files.config().unwrap(), Precision::F32, &Device::Cpu).unwrap();
-    let hidden = decoder.forward(&PackedRows::new(&[row]), &NoEdits, None).unwrap();
+    let hidden = forward(&decoder, &[row], &NoEdits);
     decoder.logits(&hidden.narrow(0, row.len() - 1, 1).unwrap()).unwrap()
 }
 

@@ -2,13 +2,12 @@
 //!
 //! `REFTC_SMOLLM2_GGUF` names the file; without it these tests say that they skipped.
 
-use crate::support::oracle;
-use candle_core::{DType, Device, Tensor, Var};
+use crate::support::{oracle, read, step};
+use candle_core::{Device, Tensor};
 use reftc::model::config::Precision;
-use reftc::model::{BlockHook, Cache, Decoder, ModelFacts, ModelFiles, NoEdits, PackedRows, facts};
+use reftc::model::{Decoder, ModelFacts, ModelFiles, facts};
 use serde_json::Value;
 use std::path::Path;
-use std::time::Instant;
 
 fn files() -> Option<ModelFiles> {
     let path = std::env::var_os("REFTC_SMOLLM2_GGUF");
@@ -43,11 +42,8 @@ fn logits_and_greedy_text_agree() {
         assert_eq!(tokenizer.encode(text, true).unwrap().get_ids(), row, "{text}");
     }
 
-    let mut cache = Cache::new();
-    let packed = PackedRows::new(&rows);
-    let hidden = decoder.forward(&packed, &NoEdits, Some(&mut cache)).unwrap();
-    let last = Tensor::new(packed.last_tokens(), &Device::Cpu).unwrap();
-    let mut logits = decoder.logits(&hidden.index_select(&last, 0).unwrap()).unwrap();
+    let (hidden, mut cache) = read(&decoder, &rows.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let mut logits = decoder.logits(&hidden).unwrap();
     for (row, prompt) in prompts.iter().enumerate() {
         let logits = logits.get(row).unwrap().to_vec1::<f32>().unwrap();
         let scale = prompt["top20_logits"][0].as_f64().unwrap();
@@ -69,11 +65,10 @@ fn logits_and_greedy_text_agree() {
         if kept.is_empty() {
             break;
         }
-        cache.keep(&kept).unwrap();
+        cache.keep(&kept);
         alive = kept.iter().map(|&line| alive[line]).collect();
-        let tokens: Vec<[u32; 1]> = kept.iter().map(|&line| [next[line]]).collect();
-        let hidden = decoder.forward(&PackedRows::new(&tokens), &NoEdits, Some(&mut cache)).unwrap();
-        logits = decoder.logits(&hidden).unwrap();
+        let tokens: Vec<u32> = kept.iter().map(|&line| next[line]).collect();
+        logits = decoder.logits(&step(&decoder, &tokens, &mut cache)).unwrap();
     }
     for (prompt, text) in prompts.iter().zip(&texts) {
         assert_eq!(*text, ids(&prompt["greedy_20_ids"]));
@@ -108,77 +103,4 @@ fn tokens_and_texts_agree() {
     let messages: Vec<minijinja::Value> = chat["messages"].as_array().unwrap().iter().map(message).collect();
     let context = minijinja::context! { messages => messages, add_generation_prompt => true };
     assert_eq!(engine.render_str(&template, context).unwrap(), chat["text"].as_str().unwrap());
-}
-
-/// Adds a trainable vector after the first block.
-struct Shift(Var);
-
-impl BlockHook for Shift {
-    fn after_block(&self, layer: usize, hidden: Tensor) -> candle_core::Result<Tensor> {
-        if layer == 0 { hidden.broadcast_add(&self.0) } else { Ok(hidden) }
-    }
-}
-
-/// Seconds of this process on all its threads.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let ticks = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
-    ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
-}
-
-/// The most memory that this process has held, in MiB.
-fn peak_memory() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.split_whitespace().next().and_then(|size| size.parse::<usize>().ok()).unwrap_or(0) / 1024
-}
-
-/// Runs some work and prints the seconds that it took.
-fn timed<T>(name: &str, work: impl FnOnce() -> T) -> T {
-    let (start, cpu) = (Instant::now(), cpu_seconds());
-    let result = work();
-    println!("{name}: {:.2} s, on the CPU {:.2} s", start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
-    result
-}
-
-/// Not a test: how long a training-like step takes. `cargo test --release --test model speed -- --ignored --nocapture`
-#[test]
-#[ignore = "measures time"]
-fn speed() {
-    let Some(files) = files() else { return };
-    timed("config", || files.config().unwrap());
-    timed("tokenizer", || files.tokenizer().unwrap());
-    let ModelFacts { config, .. } = timed("facts", || facts(&files).unwrap());
-    let decoder = timed("load", || Decoder::load(&files, &config, Precision::F32, &Device::Cpu).unwrap());
-    for (count, length) in [(16, 54), (8, 256)] {
-        println!("{count} rows of {length}, peak memory so far {} MiB", peak_memory());
-        let packed = PackedRows::new(&crate::support::rows(&vec![length; count], 49152));
-        let supervised: Vec<u32> =
-            (0..count).flat_map(|row| packed.range(row).rev().take(7)).map(|token| token as u32).collect();
-        let targets: Vec<u32> = supervised.iter().map(|token| token * 31 % 49152).collect();
-        let supervised = Tensor::new(supervised, &Device::Cpu).unwrap();
-        let hook = Shift(Var::zeros(config.hidden_size, DType::F32, &Device::Cpu).unwrap());
-        for _ in 0..3 {
-            timed("  plain forward", || decoder.forward(&packed, &NoEdits, None).unwrap());
-            timed("  step", || {
-                let hidden = timed("    forward", || decoder.forward(&packed, &hook, None).unwrap());
-                let selected = hidden.index_select(&supervised, 0).unwrap();
-                let loss =
-                    timed("    head and loss", || decoder.losses(&selected, &targets).unwrap().mean_all().unwrap());
-                timed("    backward", || loss.backward().unwrap());
-            });
-        }
-    }
-    println!("peak memory {} MiB", peak_memory());
-    let mut cache = Cache::new();
-    let rows = crate::support::rows(&[54; 16], 49152);
-    timed("prompts into the cache", || {
-        decoder.forward(&PackedRows::new(&rows), &NoEdits, Some(&mut cache)).unwrap();
-    });
-    timed("32 steps of decoding", || {
-        for token in 0..32u32 {
-            let hidden = decoder.forward(&PackedRows::new(&[[token]; 16]), &NoEdits, Some(&mut cache)).unwrap();
-            decoder.logits(&hidden).unwrap();
-        }
-    });
 }

@@ -1,8 +1,10 @@
 //! What the tests of the model share.
 
 use candle_core::{Device, Tensor};
+use reftc::model::branch::{Branch, Run, Source};
 use reftc::model::config::{ModelConfig, Precision};
-use reftc::model::{Decoder, ModelFiles};
+use reftc::model::decoder::Watch;
+use reftc::model::{BlockHook, Cache, Decoder, ModelFiles, NoEdits};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +18,54 @@ pub fn tiny() -> (Decoder, ModelConfig) {
     let files = ModelFiles::folder(&oracle("tiny-llama")).unwrap();
     let config = files.config().unwrap();
     (Decoder::load(&files, &config, Precision::F32, &Device::Cpu).unwrap(), config)
+}
+
+/// What leaves the last block, for every token of the rows, packed.
+pub fn forward<R: AsRef<[u32]>>(decoder: &Decoder, rows: &[R], hook: &dyn BlockHook) -> Tensor {
+    decoder.run(&decoder.whole_pass(rows).unwrap(), hook, None).unwrap()
+}
+
+/// Puts the keys of whole rows, or of one new token of each, into a cache.
+struct Fill<'a> {
+    cache: &'a mut Cache,
+    /// Absent where each row has one new token.
+    lengths: Option<Vec<usize>>,
+}
+
+impl Watch for Fill<'_> {
+    fn keys(&mut self, layer: usize, fresh: &Tensor, _: Option<&Tensor>) -> candle_core::Result<()> {
+        let mut start = 0;
+        for (row, held) in self.cache.lengths().into_iter().enumerate() {
+            let (length, position) = self.lengths.as_ref().map_or((1, held), |lengths| (lengths[row], 0));
+            let run = Run { source: Source::Fresh, start, length, position };
+            self.cache.fill(layer, row, &Branch { queries: Vec::new(), keys: vec![run] }, Some(fresh), None)?;
+            start += length;
+        }
+        Ok(())
+    }
+}
+
+/// Reads the beginnings of rows: the last state of each, and the cache.
+pub fn read(decoder: &Decoder, rows: &[&[u32]]) -> (Tensor, Cache) {
+    let lengths: Vec<usize> = rows.iter().map(|row| row.len()).collect();
+    let (layers, width) = (decoder.config().layers, decoder.key_width());
+    let mut cache = Cache::new(&lengths, 2, layers, width, decoder.dtype(), &Device::Cpu).unwrap();
+    let pass = decoder.whole_pass(rows).unwrap();
+    let mut fill = Fill { cache: &mut cache, lengths: Some(lengths.clone()) };
+    let hidden = decoder.run(&pass, &NoEdits, Some(&mut fill)).unwrap();
+    let ends = lengths.iter().scan(0, |end, length| {
+        *end += *length as u32;
+        Some(*end - 1)
+    });
+    (hidden.index_select(&Tensor::from_iter(ends, &Device::Cpu).unwrap(), 0).unwrap(), cache)
+}
+
+/// Reads one more token of each row.
+pub fn step(decoder: &Decoder, tokens: &[u32], cache: &mut Cache) -> Tensor {
+    let pass = decoder.decoding_pass(tokens, cache).unwrap();
+    let hidden = decoder.run(&pass, &NoEdits, Some(&mut Fill { cache, lengths: None })).unwrap();
+    cache.advance().unwrap();
+    hidden
 }
 
 /// The reference's tensors by name.

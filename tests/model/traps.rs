@@ -1,10 +1,10 @@
 //! The traps of candle that this crate stays out of (each silently cuts or corrupts a gradient), and the one that we rely
 //! on staying shut: how deep a graph may be.
 
-use crate::support::{random_model, rows};
+use crate::support::{forward, random_model, rows};
 use candle_core::{DType, Device, Result, Tensor, Var};
 use reftc::model::config::Precision;
-use reftc::model::{BlockHook, Decoder, ModelFiles, PackedRows};
+use reftc::model::{At, BlockHook, Decoder, ModelFiles};
 use std::path::Path;
 
 /// Names that must not appear in the crate's sources, and why.
@@ -41,16 +41,20 @@ fn no_source_steps_into_a_trap() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// Edits every layer with several recorded operations, as an intervention does.
+/// Edits every place of every layer with several recorded operations, as an intervention does.
 struct Busy(Var);
 
 impl BlockHook for Busy {
-    fn after_block(&self, _: usize, hidden: Tensor) -> Result<Tensor> {
-        let mut edited = hidden;
-        for _ in 0..8 {
+    fn edit(&self, _: usize, _: At, values: Tensor) -> Result<Tensor> {
+        let mut edited = values;
+        for _ in 0..2 {
             edited = edited.broadcast_add(&(self.0.as_tensor() * 0.5)?)?;
         }
         Ok(edited)
+    }
+
+    fn edits_inside(&self, _: usize) -> bool {
+        true
     }
 }
 
@@ -65,8 +69,7 @@ fn a_deep_model_fits_a_small_stack() {
         let files = ModelFiles::folder(folder.path()).unwrap();
         let decoder = Decoder::load(&files, &files.config().unwrap(), Precision::F32, &Device::Cpu).unwrap();
         let vector = Var::zeros(16, DType::F32, &Device::Cpu).unwrap();
-        let packed = PackedRows::new(&rows(&[5], 20));
-        let hidden = decoder.forward(&packed, &Busy(vector.clone()), None).unwrap();
+        let hidden = forward(&decoder, &rows(&[5], 20), &Busy(vector.clone()));
         let loss = decoder.losses(&hidden, &[1; 5]).unwrap().sum_all().unwrap();
         let gradients = loss.backward().unwrap();
         let gradient = gradients.get(&vector).unwrap().to_vec1::<f32>().unwrap();

@@ -113,6 +113,7 @@ def record(setting, reference, tensors):
             for number, intervention in enumerate(interventions(reft)):
                 for name, parameter in named(intervention).items():
                     tensors[f"{setting}.adamw{step}.{number}.{name}"] = parameter.detach().clone()
+                tensors[f"{setting}.adamw{step}.{number}.rotate_layer"] = intervention.rotate_layer.weight.detach()
     return {"losses": losses, "gradient_norms_before_clipping": norms}
 
 

@@ -1,15 +1,18 @@
 //! The tiny model of the oracle, its rows, and interventions with the reference's own parameters.
 
 use super::{Oracle, folder};
-use candle_core::{Device, Var};
+use candle_core::{Device, Tensor, Var};
 use reftc::data::encode::EncodedRow;
 use reftc::data::positions::Segment;
+use reftc::execute::engine::Engine;
+use reftc::intervention::edits::{Places, PromptPlace};
 use reftc::intervention::orthogonal::Rotation;
 use reftc::intervention::units::{Directions, Interventions};
 use reftc::intervention::{At, Kind};
 use reftc::model::config::{ModelConfig, Precision};
 use reftc::model::decoder::Decoder;
 use reftc::model::files::ModelFiles;
+use reftc::plan::passes::Passes;
 use reftc::plan::{Activation, Intervention, Optimizer, Overlong, Schedule, ScheduleShape, Split, Train};
 
 /// Prompt and target of the rows of the tiny batch.
@@ -90,9 +93,22 @@ pub fn reference_unit(tied: bool, ours: usize) -> usize {
 
 /// Interventions as the reference started them, its dense bases included.
 pub fn reference_interventions(oracle: &Oracle, setting: &str, tied: bool) -> Interventions {
-    let mut interventions = Interventions::new(&[block(Kind::Loreft, tied)], 32, 0, &Device::Cpu).unwrap();
+    let blocks = [block(Kind::Loreft, tied)];
+    started(&blocks, |ours, name| oracle.get(&format!("{setting}.param.{}.{name}", reference_unit(tied, ours))))
+}
+
+/// Tied interventions at these places of each layer, each started as the one of its layer is in the oracle.
+pub fn interventions_at(oracle: &Oracle, places: &[At]) -> Interventions {
+    let at = |&at: &At| Intervention { name: at.name().to_owned(), at, ..block(Kind::Loreft, true) };
+    let blocks: Vec<Intervention> = places.iter().map(at).collect();
+    started(&blocks, |ours, name| oracle.get(&format!("tied.param.{}.{name}", ours / places.len())))
+}
+
+/// Units whose first values are `parameter(unit, name)`.
+fn started(blocks: &[Intervention], parameter: impl Fn(usize, &str) -> Tensor) -> Interventions {
+    let mut interventions = Interventions::new(blocks, 32, 0, &Device::Cpu).unwrap();
     for (ours, unit) in interventions.units.iter_mut().enumerate() {
-        let parameter = |name: &str| oracle.get(&format!("{setting}.param.{}.{name}", reference_unit(tied, ours)));
+        let parameter = |name: &str| parameter(ours, name);
         unit.directions = Directions::Rotation(Rotation::with_dense_base(&parameter("base"), 4).unwrap());
         unit.weight = Some(Var::from_tensor(&parameter("weight")).unwrap());
         unit.bias = Var::from_tensor(&parameter("bias")).unwrap();
@@ -132,3 +148,35 @@ pub fn plan(epochs: usize, batch: usize, accumulate: usize, learning_rate: f64, 
 }
 
 pub const CONSTANT: Schedule = Schedule { shape: ScheduleShape::Constant, warmup_share: 0.0, warmup: 0 };
+
+/// An engine with every pass on, that keeps nothing.
+pub fn engine<'a>(decoder: &'a Decoder, blocks: &[Intervention]) -> Engine<'a> {
+    Engine::new(decoder, blocks, Passes::ALL, None)
+}
+
+/// Rows that lie whole one after another, as in a pass over all their tokens.
+pub struct WholeRows {
+    prompts: Vec<PromptPlace>,
+    offsets: Vec<usize>,
+}
+
+impl WholeRows {
+    /// Rows of prompt tokens, of all tokens, and with a number.
+    pub fn new(rows: &[(usize, usize, usize)]) -> Self {
+        let offset = |index: usize| rows[..index].iter().map(|row| row.1).sum();
+        Self {
+            prompts: rows.iter().map(|&(tokens, _, row)| PromptPlace { tokens, row }).collect(),
+            offsets: (0..rows.len()).map(offset).collect(),
+        }
+    }
+}
+
+impl Places for WholeRows {
+    fn prompts(&self) -> &[PromptPlace] {
+        &self.prompts
+    }
+
+    fn index(&self, _: usize, _: At, row: usize, token: usize) -> Option<u32> {
+        Some((self.offsets[row] + token) as u32)
+    }
+}

@@ -1,7 +1,5 @@
 //! Run folders: what is finished stays finished, what changed is done again, and one process at a time.
 
-#![allow(clippy::unwrap_used)]
-
 use reftc::data::metric::Metric;
 use reftc::diag::Code;
 use reftc::store::environment::Environment;

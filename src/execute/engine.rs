@@ -1,0 +1,90 @@
+//! A frozen model together with what the plan knows of an experiment's edits: from encoded rows to forward passes.
+
+use super::constants::{ConstantRows, Constants};
+use super::loaded::LoadedModel;
+use super::pack::{PackRow, Packed};
+use super::works::{Use, Works};
+use crate::digest;
+use crate::model::decoder::Decoder;
+use crate::model::device;
+use crate::plan::passes::Passes;
+use crate::plan::{Experiment, Intervention, NUMERICS};
+use crate::store::frozen::FrozenCache;
+use candle_core::Result;
+
+/// A model, and where an experiment edits it.
+pub struct Engine<'a> {
+    pub decoder: &'a Decoder,
+    works: Works,
+    constants: ConstantRows<'a>,
+}
+
+/// A row on its way into a forward pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// All tokens that go in: the prompt, then what of the target is an input.
+    pub tokens: &'a [u32],
+    pub prompt_tokens: usize,
+    /// The number of the row in its split.
+    pub row: usize,
+}
+
+/// Rows of a pass whose constants were found in the cache, and rows that have constants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reuse {
+    pub found: usize,
+    pub rows: usize,
+}
+
+impl<'a> Engine<'a> {
+    /// An engine for edits of these blocks. Constants are kept where there is a cache and the digest of the model's weights.
+    pub fn new(
+        decoder: &'a Decoder,
+        interventions: &[Intervention],
+        passes: Passes,
+        cache: Option<(&'a FrozenCache, &str)>,
+    ) -> Self {
+        let named = |(cache, weights): (&'a FrozenCache, &str)| {
+            let (dtype, device) = (format!("{:?}", decoder.dtype()), device::kind(decoder.device()));
+            (cache, digest::of(digest::json(&(weights, dtype, device, NUMERICS))))
+        };
+        let cache = cache.filter(|(cache, _)| passes.hoist && cache.is_on()).map(named);
+        let constants = ConstantRows { decoder, cache };
+        Self { decoder, works: Works::new(decoder.config(), interventions, passes), constants }
+    }
+
+    /// The engine of an experiment on its model.
+    pub fn of(experiment: &Experiment, model: &'a LoadedModel, cache: &'a FrozenCache) -> Self {
+        let cache = experiment.model.weights.as_deref().map(|weights| (cache, weights));
+        Self::new(&model.decoder, &experiment.interventions, experiment.passes, cache)
+    }
+
+    /// The passes that are on.
+    pub fn passes(&self) -> Passes {
+        self.works.passes()
+    }
+
+    /// Tokens of a row that every step works on, in the block that works most.
+    pub fn worked_tokens(&self, prompt_tokens: usize, inputs: usize) -> usize {
+        let work = self.works.of(prompt_tokens, inputs, Use::Losses);
+        work.work.blocks.iter().map(|block| block.input.len()).max().unwrap_or(0)
+    }
+
+    /// Packs rows for one forward pass; constants are found or computed.
+    pub fn pack(&self, rows: &[Input<'_>], purpose: Use) -> Result<(Packed, Reuse)> {
+        let mut reuse = Reuse::default();
+        let mut ready = Vec::with_capacity(rows.len());
+        for row in rows {
+            let work = self.works.of(row.prompt_tokens, row.tokens.len(), purpose);
+            let (constants, found) = match work.has_constants() {
+                true => self.constants.of(row.tokens, &work)?,
+                false => (Constants::default(), false),
+            };
+            reuse.rows += usize::from(work.has_constants());
+            reuse.found += usize::from(found);
+            ready.push(PackRow { tokens: row.tokens, row: row.row, work, constants });
+        }
+        let share = self.passes().share && self.passes().pack;
+        Ok((Packed::new(self.decoder, &ready, share)?, reuse))
+    }
+}

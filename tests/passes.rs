@@ -1,0 +1,167 @@
+//! Every pass on and off: the same losses, gradients, parameters and text; with the cache or without, the same bits.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod oracle;
+
+use candle_core::{Device, Tensor};
+use oracle::{assert_close, bits, tiny};
+use reftc::data::encode::EncodedRow;
+use reftc::data::positions::Segment;
+use reftc::execute::engine::Engine;
+use reftc::execute::event::{Event, StepDone};
+use reftc::execute::generate::Generator;
+use reftc::execute::train::{Task, Trainer};
+use reftc::intervention::units::Interventions;
+use reftc::intervention::{At, Kind, save};
+use reftc::model::decoder::Decoder;
+use reftc::plan::Intervention;
+use reftc::plan::passes::Passes;
+use reftc::store::frozen::{Budget, FrozenCache, Settings};
+use std::sync::atomic::AtomicBool;
+
+/// Rows that begin alike in part, of different lengths, two of them with the same prompt.
+fn rows() -> Vec<EncodedRow> {
+    let token = |row: usize, place: usize| (3 + (row * 31 + place * 17) % 120) as u32;
+    let make = |number: usize| {
+        let own = if number == 6 { 2 } else { number };
+        let shared = [11, 12, 13, 14, 15, 16, 17].into_iter().take(if own % 4 == 3 { 0 } else { 7 });
+        let prompt: Vec<u32> = shared.chain((0..2 + own % 5).map(|place| token(own, place))).collect();
+        let target: Vec<u32> = (0..1 + number % 3).map(|place| token(number, 90 + place)).collect();
+        tiny::row(number, &prompt, &target)
+    };
+    (0..8).map(make).collect()
+}
+
+fn edit(name: &str, at: At, layers: &[usize], segments: &[Segment], tied: bool) -> Intervention {
+    let (name, layers, segments) = (name.to_owned(), layers.to_vec(), segments.to_vec());
+    Intervention { name, at, layers, segments, ..tiny::block(Kind::Loreft, tied) }
+}
+
+/// Small experiments, with every place and every kind of position.
+fn experiments() -> Vec<(&'static str, Vec<Intervention>)> {
+    use At::{AttentionOutput, BlockInput, BlockOutput, MlpOutput};
+    let (first, last) = (Segment::First(2), Segment::Last(2));
+    let dropping = Intervention { dropout: 0.3, ..edit("edit", BlockOutput, &[0, 2], &[first, last], false) };
+    vec![
+        ("last token", vec![edit("edit", BlockOutput, &[1, 2], &[Segment::Last(1)], false)]),
+        ("all layers", vec![edit("edit", BlockOutput, &[0, 1, 2, 3], &[first, last], true)]),
+        ("first tokens late", vec![edit("edit", BlockOutput, &[2], &[first], false)]),
+        ("last layer", vec![edit("edit", BlockOutput, &[3], &[Segment::All], false)]),
+        ("everywhere", vec![edit("edit", BlockOutput, &[1], &[Segment::All], false)]),
+        ("dropout", vec![dropping]),
+        ("block input", vec![edit("edit", BlockInput, &[0, 2], &[last], false)]),
+        ("attention output", vec![edit("edit", AttentionOutput, &[1, 3], &[first, last], false)]),
+        ("mlp output", vec![edit("edit", MlpOutput, &[0, 2], &[last], false)]),
+        (
+            "two blocks that reach different tokens",
+            vec![
+                edit("late", BlockOutput, &[0], &[last], false),
+                edit("early", AttentionOutput, &[2], &[first], false),
+            ],
+        ),
+        (
+            "both sides of a point",
+            vec![edit("input", BlockInput, &[2], &[last], false), edit("output", BlockOutput, &[1], &[last], false)],
+        ),
+    ]
+}
+
+/// What a training leaves, step by step.
+struct Trained {
+    steps: Vec<StepDone>,
+    tensors: Vec<(String, Tensor)>,
+    texts: Vec<Vec<u32>>,
+    untouched: Vec<Vec<u32>>,
+}
+
+fn train(
+    decoder: &Decoder,
+    blocks: &[Intervention],
+    passes: Passes,
+    cache: Option<&FrozenCache>,
+    recompute: bool,
+) -> Trained {
+    let rows = rows();
+    let engine = Engine::new(decoder, blocks, passes, cache.map(|cache| (cache, "tiny")));
+    let mut plan = tiny::plan(2, 3, 2, 5e-3, tiny::CONSTANT);
+    plan.recompute = recompute;
+    let interventions = Interventions::new(blocks, 32, 5, &Device::Cpu).unwrap();
+    let task = Task { engine: &engine, rows: &rows, plan: &plan, seed: 5 };
+    let mut trainer = Trainer::new(task, interventions).unwrap();
+    let mut steps = Vec::new();
+    let mut emit = |event| {
+        if let Event::StepDone(step) = event {
+            steps.push(step)
+        }
+    };
+    trainer.run(&AtomicBool::new(false), &mut emit, &mut |_, _, _| Ok(())).unwrap();
+    let prompts: Vec<EncodedRow> =
+        rows.iter().map(|row| tiny::row(row.row, &row.ids[..row.prompt_tokens], &[])).collect();
+    let prompts: Vec<&EncodedRow> = prompts.iter().collect();
+    let texts = Generator::new(&engine, Some(trainer.interventions())).unwrap().greedy(&prompts, 6).unwrap();
+    let untouched = Generator::new(&engine, None).unwrap().greedy(&prompts, 6).unwrap();
+    Trained { steps, tensors: save::tensors(trainer.interventions()).unwrap().into_iter().collect(), texts, untouched }
+}
+
+#[test]
+fn passes_on_and_off_agree() {
+    let decoder = tiny::decoder_with(Vec::new());
+    let none = Passes::NONE;
+    let settings = [
+        ("reach", Passes { reach: true, ..none }),
+        ("live", Passes { live: true, ..none }),
+        ("pack", Passes { pack: true, ..none }),
+        ("pack and share", Passes { pack: true, share: true, ..none }),
+        ("reach and hoist", Passes { reach: true, hoist: true, ..none }),
+        ("reach and live", Passes { reach: true, live: true, ..none }),
+        ("all but share", Passes { share: false, ..Passes::ALL }),
+        ("all", Passes::ALL),
+    ];
+    for (name, blocks) in experiments() {
+        let written = train(&decoder, &blocks, none, None, false);
+        for (passes_name, passes) in settings {
+            let what = format!("{name}, {passes_name}");
+            let cache = FrozenCache::open(Settings { folder: None, budget: Budget::Bytes(1 << 30) });
+            let found = train(&decoder, &blocks, passes, Some(&cache), false);
+            for (found, written) in found.steps.iter().zip(&written.steps) {
+                assert!((found.loss / written.loss - 1.0).abs() < 1e-5, "{what}: {found:?} {written:?}");
+                let norm = found.gradient_norm / written.gradient_norm - 1.0;
+                assert!(norm.abs() < 1e-4, "{what}: {found:?} {written:?}");
+            }
+            for ((tensor_name, found), (_, written)) in found.tensors.iter().zip(&written.tensors) {
+                assert_close(&format!("{what}: {tensor_name}"), found, written, 1e-4);
+            }
+            assert_eq!(found.texts, written.texts, "{what}");
+            assert_eq!(found.untouched, written.untouched, "{what}");
+        }
+    }
+}
+
+#[test]
+fn what_is_found_in_the_cache_has_the_bits_of_what_is_computed() {
+    let decoder = tiny::decoder_with(Vec::new());
+    for (name, blocks) in experiments() {
+        let cold = train(&decoder, &blocks, Passes::ALL, None, false);
+        let folder = tempfile::tempdir().unwrap();
+        let open = |budget| {
+            let folder = Some(folder.path().to_path_buf());
+            FrozenCache::open(Settings { folder, budget: Budget::Bytes(budget) })
+        };
+        let first = train(&decoder, &blocks, Passes::ALL, Some(&open(1 << 30)), false);
+        let again = train(&decoder, &blocks, Passes::ALL, Some(&open(1 << 30)), false);
+        let tight = train(&decoder, &blocks, Passes::ALL, Some(&open(20_000)), false);
+        let recomputed = train(&decoder, &blocks, Passes::ALL, Some(&open(1 << 30)), true);
+        for found in [&first, &again, &tight, &recomputed] {
+            for ((tensor_name, found), (_, cold)) in found.tensors.iter().zip(&cold.tensors) {
+                assert_eq!(bits(found), bits(cold), "{name}: {tensor_name}");
+            }
+            assert_eq!(found.texts, cold.texts, "{name}");
+        }
+        let reused = |trained: &Trained| -> Vec<usize> { trained.steps.iter().map(|step| step.reused_rows).collect() };
+        let constant: Vec<usize> = cold.steps.iter().map(|step| step.constant_rows).collect();
+        assert!(reused(&cold).iter().all(|rows| *rows == 0), "{name}");
+        assert!(reused(&first)[..2].iter().sum::<usize>() <= 1, "{name}: only one prompt comes twice");
+        assert_eq!(reused(&first)[2..], constant[2..], "{name}: the second epoch finds all");
+        assert_eq!(reused(&again), constant, "{name}: a second run finds all");
+    }
+}
