@@ -10,9 +10,9 @@ use reftc::diag::Code;
 use reftc::intervention::edits::{BatchEdits, Dropout};
 use reftc::intervention::formula::{Edit, Parameters};
 use reftc::intervention::orthogonal::Rotation;
-use reftc::intervention::save;
 use reftc::intervention::units::Interventions;
 use reftc::intervention::{At, Kind};
+use reftc::intervention::{save, tensor_file};
 use reftc::model::decoder::BlockHook;
 use reftc::plan::{Activation, Intervention};
 
@@ -117,6 +117,42 @@ fn names_say_block_layer_and_segment() {
         ["edit.layer1.f2", "edit.layer1.l3", "edit.layer1.all", "edit.layer3.f2", "edit.layer3.l3", "edit.layer3.all"];
     assert_eq!(names(false), untied);
     assert_eq!(names(true), ["edit.layer1.tied", "edit.layer3.tied"]);
+}
+
+#[test]
+fn units_are_in_the_order_in_which_a_layer_computes() {
+    let place = |at: At| Intervention { name: at.name().to_owned(), at, ..block(Kind::Loreft, &[Segment::All], false) };
+    let written: Vec<Intervention> = At::ALL.into_iter().rev().map(place).collect();
+    let units = Interventions::new(&written, 32, 42, &Device::Cpu).unwrap().units;
+    let found: Vec<(usize, At)> = units.iter().map(|unit| (unit.layer, unit.at)).collect();
+    assert_eq!(found, [1, 3].map(|layer| At::ALL.map(|at| (layer, at))).concat());
+    let names: Vec<&str> = units[..4].iter().map(|unit| unit.name.as_str()).collect();
+    let expected = [
+        "block_input.layer1.block_input.all",
+        "attention_output.layer1.attention_output.all",
+        "mlp_output.layer1.mlp_output.all",
+        // The usual place is not in the name, as in files that were saved before there were others.
+        "block_output.layer1.all",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn the_randomness_of_a_unit_depends_on_its_place_and_not_on_what_is_at_others() {
+    let all = |at: At| Intervention { name: at.name().to_owned(), at, ..block(Kind::Loreft, &[Segment::All], false) };
+    let sites = |blocks: &[Intervention]| {
+        let units = Interventions::new(blocks, 32, 42, &Device::Cpu).unwrap().units;
+        units.into_iter().map(|unit| ((unit.layer, unit.at), unit.site)).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let together = sites(&At::ALL.map(all));
+    let different: std::collections::BTreeSet<u64> = together.values().copied().collect();
+    assert_eq!(different.len(), 8);
+    for at in At::ALL {
+        for (place, site) in sites(&[all(at)]) {
+            assert_eq!(together[&place], site, "{place:?}");
+        }
+    }
+    assert_eq!(together[&(3, At::BlockOutput)], 3 << 32, "what was trained before keeps its numbers");
 }
 
 #[test]
@@ -265,6 +301,45 @@ fn what_is_saved_comes_back_with_the_same_bits() {
     let mut names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, [save::TENSORS, save::CONFIG]);
+}
+
+#[test]
+fn a_saved_intervention_says_where_in_the_layer_it_acts() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = |at: At| At::ALL.into_iter().find(|other| *other != at).unwrap();
+    for at in At::ALL {
+        let block = Intervention { at, ..tiny::block(Kind::Loreft, false) };
+        let interventions = Interventions::new(std::slice::from_ref(&block), 32, 5, &Device::Cpu).unwrap();
+        save::save(folder.path(), &interventions).unwrap();
+        let config = std::fs::read_to_string(folder.path().join(save::CONFIG)).unwrap();
+        assert!(config.contains(&format!("\"at\": \"{}\"", at.name())), "{config}");
+        let loaded = save::load(folder.path(), &Device::Cpu).unwrap();
+        assert_eq!(loaded.blocks, std::slice::from_ref(&block));
+        assert!(loaded.units.iter().all(|unit| unit.at == at));
+        let tensors = save::tensors(&interventions).unwrap();
+        for (name, tensor) in save::tensors(&loaded).unwrap() {
+            assert_eq!(oracle::bits(&tensor), oracle::bits(&tensors[&name]), "{name}");
+        }
+        let elsewhere = Intervention { at: other(at), ..block };
+        let error = save::load_as(folder.path(), &[elsewhere], 32, &Device::Cpu).unwrap_err();
+        assert_eq!(error.code, Code::InterventionMismatch);
+        assert!(error.message.contains("layer1"), "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_names_no_place_acts_on_the_block_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let interventions = Interventions::new(&[tiny::block(Kind::Loreft, true)], 32, 5, &Device::Cpu).unwrap();
+    let mut config = serde_json::json!({
+        "format": 1, "version": "0.1.0", "hidden": 32, "interventions": &interventions.blocks, "parameters": 0,
+    });
+    config["interventions"][0].as_object_mut().unwrap().remove("at").unwrap();
+    let tensors = save::tensors(&interventions).unwrap();
+    tensor_file::write(&folder.path().join(save::TENSORS), &tensors, &config).unwrap();
+    let loaded = save::load(folder.path(), &Device::Cpu).unwrap();
+    assert_eq!(loaded.blocks, interventions.blocks);
+    assert!(loaded.units.iter().all(|unit| unit.at == At::BlockOutput));
 }
 
 #[test]

@@ -3,19 +3,17 @@
 
 mod oracle;
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{Device, Tensor, Var};
+use oracle::training::{assert_trained, loss_batch, mean_loss, oracle_name, packed, trained, whole_batch};
 use oracle::{Oracle, assert_close, tiny};
-use reftc::data::encode::EncodedRow;
-use reftc::execute::batch::LossBatch;
 use reftc::execute::event::{Event, StepDone};
 use reftc::execute::optimizer::{AdamW, Gradients};
 use reftc::execute::train::{Progress, Task, Trainer};
+use reftc::intervention::Kind;
 use reftc::intervention::edits::BatchEdits;
 use reftc::intervention::formula::{Edit, Parameters};
 use reftc::intervention::units::{Interventions, Parameter};
-use reftc::intervention::{Kind, save};
-use reftc::model::decoder::{BlockHook, Decoder};
-use reftc::model::pass::Pass;
+use reftc::model::decoder::BlockHook;
 use reftc::model::place::At;
 use reftc::plan::{Activation, Optimizer, Schedule, ScheduleShape};
 use std::cell::RefCell;
@@ -39,35 +37,6 @@ impl BlockHook for Recorder<'_> {
     fn edits_inside(&self, layer: usize) -> bool {
         self.edits.edits_inside(layer)
     }
-}
-
-/// The real tokens of an oracle's tensor `[rows, columns, width]`, packed: it has one padding token in front.
-fn packed(tensor: &Tensor, rows: &[EncodedRow]) -> Tensor {
-    let row = |(number, row): (usize, &EncodedRow)| tensor.get(number).unwrap().narrow(0, 1, row.ids.len()).unwrap();
-    Tensor::cat(&rows.iter().enumerate().map(row).collect::<Vec<_>>(), 0).unwrap()
-}
-
-/// All tokens of the rows, packed, and edits on their prompts.
-fn whole_batch(
-    decoder: &Decoder,
-    rows: &[EncodedRow],
-    interventions: &Interventions,
-    edits: &[Edit],
-) -> (Pass, BatchEdits) {
-    let pass = decoder.whole_pass(&rows.iter().map(|row| &row.ids).collect::<Vec<_>>()).unwrap();
-    let lengths: Vec<_> = rows.iter().map(|row| (row.prompt_tokens, row.ids.len(), row.row)).collect();
-    let edits = BatchEdits::new(interventions, edits, &tiny::WholeRows::new(&lengths), None).unwrap();
-    (pass, edits)
-}
-
-fn loss_batch(decoder: &Decoder, rows: &[EncodedRow], interventions: &Interventions) -> LossBatch {
-    LossBatch::new(&tiny::engine(decoder, &interventions.blocks), &rows.iter().collect::<Vec<_>>()).unwrap()
-}
-
-fn mean_loss(decoder: &Decoder, rows: &[EncodedRow], interventions: &Interventions, edits: &[Edit]) -> Tensor {
-    let batch = loss_batch(decoder, rows, interventions);
-    let edits = BatchEdits::new(interventions, edits, &batch.packed, None).unwrap();
-    batch.losses(decoder, &edits).unwrap().mean_all().unwrap()
 }
 
 #[test]
@@ -121,15 +90,6 @@ fn every_kind_gives_the_logits_of_the_reference() {
         assert_close(variant, &logits, &packed(&oracle.get(&format!("var.{variant}.logits")), &rows), 1e-5);
         let loss = mean_loss(&decoder, &rows, &interventions, &edits);
         assert_close(variant, &loss, &oracle.get(&format!("var.{variant}.loss")), 1e-5);
-    }
-}
-
-/// The end of a parameter's name, as the oracle has it.
-fn oracle_name(parameter: &Parameter) -> &'static str {
-    match parameter.name.rsplit('.').next() {
-        Some("original") => "householder_original",
-        Some("weight") => "weight",
-        _ => "bias",
     }
 }
 
@@ -212,31 +172,6 @@ fn a_plain_matrix_has_the_gradient_and_the_adamw_steps_of_the_reference() {
             }
         }
     }
-}
-
-/// Where the reference's gradient is next to nothing Adam turns rounding into a whole step: those elements are not compared.
-fn assert_trained(what: &str, found: &Tensor, expected: &Tensor, gradient: Option<&Tensor>) {
-    let known = match gradient {
-        Some(gradient) => {
-            gradient.abs().unwrap().ge(1e-6 * oracle::largest(gradient)).unwrap().to_dtype(DType::F32).unwrap()
-        }
-        None => expected.ones_like().unwrap(),
-    };
-    let found = (found.detach() * &known).unwrap();
-    assert_close(what, &found, &(expected * &known).unwrap(), 1e-4);
-}
-
-/// R, X, W and b of a unit, by the oracle's names.
-fn trained(interventions: &Interventions, ours: usize) -> Vec<(&'static str, Tensor)> {
-    let unit = &interventions.units[ours];
-    let tensors = save::tensors(interventions).unwrap();
-    let named = |name: &'static str, end: &str| (name, tensors[&format!("{}.{end}", unit.name)].clone());
-    vec![
-        named("rotate_layer", "rotate_layer"),
-        named("householder_original", "rotate_layer.original"),
-        named("weight", "weight"),
-        named("bias", "bias"),
-    ]
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl Checker<'_> {
         let intervention = Intervention {
             name: name?.text.clone(),
             kind,
-            at: At::BlockOutput,
+            at: At::find(fields.word("at")?)?,
             layers: layers?,
             segments: segments.iter().map(|segment| segment.value).collect(),
             tied: fields.flag("tied")?,
@@ -79,7 +79,6 @@ impl Checker<'_> {
             },
             bias: fields.flag("bias")?,
         };
-        fields.word("at")?;
         fields.word("parametrization")?;
         if let Some(model) = model {
             self.dead_segments(&intervention, &segments, &fields, model);
@@ -110,6 +109,7 @@ impl Checker<'_> {
 
     /// What leaves the last layer is read only where a target token is predicted, and the last prompt token is the first
     /// of those places: what acts on the first tokens alone, in the last layer alone, changes nothing and is never trained.
+    /// What enters that layer is read by its attention.
     fn dead_segments(
         &mut self,
         block: &Intervention,
@@ -119,7 +119,10 @@ impl Checker<'_> {
     ) {
         let last = model.checked.config.layers - 1;
         let is_first = |segment: &&Spanned<Segment>| matches!(segment.value, Segment::First(_));
-        if block.layers != [last] || (block.tied && !segments.iter().all(|segment| is_first(&segment))) {
+        if block.at == At::BlockInput
+            || block.layers != [last]
+            || (block.tied && !segments.iter().all(|segment| is_first(&segment)))
+        {
             return;
         }
         for segment in segments.iter().filter(is_first) {

@@ -191,7 +191,7 @@ pub const BLOCKS: &[Block] = &[
             field("rank", Type::Int, Required, "dimensions of the subspace that is edited")
                 .within(AtLeast(1))
                 .known_as(&["r", "low_rank_dimension", "low_rank", "dim"]),
-            field("at", Type::Site, Text("block_output"), "where in the layer").known_as(&["component"]),
+            field("at", Type::Site, Text("block_output"), "where in each layer").known_as(&["component"]),
             field("tied", Type::Bool, Text("false"), "the segments of `positions` share one set of parameters")
                 .known_as(&["share_weights", "tie_weights"]),
             field("dropout", Type::Ratio, Text("0"), "share of coordinates of the edited state dropped in training")
@@ -248,7 +248,13 @@ pub const BLOCKS: &[Block] = &[
             .known_as(&["model_max_length", "max_seq_length", "cutoff_len", "max_tokens"]),
             field("keep", Type::Keep, Text("last"), "which parameters the run ends with"),
             field("base_dropout", Type::BaseDropout, Text("off"), "the frozen model's own dropout"),
-            field("recompute", Type::Bool, Later, "trade time for memory in the backward pass"),
+            field(
+                "recompute",
+                Type::Bool,
+                Text("false"),
+                "compute activations again in the backward pass instead of keeping them: less memory, more time",
+            )
+            .known_as(&["gradient_checkpointing", "activation_checkpointing"]),
         ],
     },
     Block {
@@ -287,9 +293,9 @@ pub const FORMS: &[Form] = &[
     word(Type::Dtype, "f16", "16-bit floats"),
     word(Type::Dtype, "bf16", "16-bit floats with the range of f32"),
     word(Type::Site, "block_output", "the residual stream as it leaves the block"),
-    later(Type::Site, "block_input", "the residual stream as it enters the block"),
-    later(Type::Site, "attention_output", "the attention's output before it is added"),
-    later(Type::Site, "mlp_output", "the MLP's output before it is added"),
+    word(Type::Site, "block_input", "the residual stream as it enters the block"),
+    word(Type::Site, "attention_output", "what attention adds to the stream, before it is added"),
+    word(Type::Site, "mlp_output", "what the MLP adds to the stream, before it is added"),
     word(Type::Activation, "linear", "no function"),
     word(Type::Activation, "relu", "max(x, 0)"),
     word(Type::Activation, "gelu", "x Φ(x), with erf"),

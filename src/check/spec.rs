@@ -52,6 +52,8 @@ pub struct Train {
     pub warmup: f64,
     pub optimizer: Optimizer,
     pub clip: Option<f64>,
+    /// Activations are computed again in the backward pass.
+    pub recompute: bool,
 }
 
 /// A split and what was found in its rows.

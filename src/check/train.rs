@@ -85,5 +85,6 @@ pub fn train_block(span: Span, fields: &Fields, split: CheckedSplit) -> Option<T
             weight_decay: number(optimizer, "weight_decay")?,
         },
         clip: fields.get("clip")?.value.as_number(),
+        recompute: fields.flag("recompute")?,
     })
 }

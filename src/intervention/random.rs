@@ -2,6 +2,7 @@
 //!
 //! Regrouping rows, caching and resuming therefore change no number. Each tuple keys a ChaCha8 stream of its own.
 
+use super::At;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
@@ -31,9 +32,17 @@ pub struct Key {
     pub position: usize,
 }
 
-/// The number of the `ordinal`th unit at a layer, in written order. Names of blocks are not in it: renaming changes no result.
-pub const fn site(layer: usize, ordinal: usize) -> u64 {
-    ((layer as u64) << 32) | ordinal as u64
+/// The number of the `ordinal`th unit at a place of a layer, in written order. Names of blocks are not in it: renaming changes
+/// no result.
+pub const fn site(layer: usize, at: At, ordinal: usize) -> u64 {
+    // The usual place is 0, so that what was trained before there were others has the same numbers.
+    let place = match at {
+        At::BlockOutput => 0,
+        At::BlockInput => 1,
+        At::AttentionOutput => 2,
+        At::MlpOutput => 3,
+    };
+    ((layer as u64) << 32) | (place << 30) | ordinal as u64
 }
 
 impl Key {
@@ -79,15 +88,18 @@ mod tests {
             Key { purpose: Purpose::Order, ..key },
             Key { epoch: 1, ..key },
             Key { row: 1, ..key },
-            Key { site: site(1, 0), ..key },
-            Key { site: site(0, 1), ..key },
+            Key { site: site(1, At::BlockOutput, 0), ..key },
+            Key { site: site(0, At::BlockOutput, 1), ..key },
+            Key { site: site(0, At::BlockInput, 0), ..key },
+            Key { site: site(0, At::AttentionOutput, 0), ..key },
+            Key { site: site(0, At::MlpOutput, 0), ..key },
             Key { position: 1, ..key },
         ]
         .map(|key| key.stream().next_u64())
         .to_vec();
         draws.sort_unstable();
         draws.dedup();
-        assert_eq!(draws.len(), 8);
+        assert_eq!(draws.len(), 11);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! A folder has `intervention.safetensors` and `reft_config.json`. For each unit the file has what the reference saves
 //! (`rotate_layer` `[hidden, rank]`, `weight` `[rank, hidden]`, `bias` `[rank]`; here also `projection.weight` and `projection.bias`),
-//! and for a rotation its start and its X, from which R is computed again exactly and trained further.
+//! and for a rotation its start and its X, from which R is computed again exactly and trained further. Each block in the config says
+//! where in a layer it acts (`at`); one that does not is from before there was a choice, and acts on `block_output`.
 
 use super::engine_failed;
 use super::tensor_file::{self, Tensors};
@@ -133,6 +134,6 @@ pub fn find(tensors: &Tensors, name: &str, shape: &[usize], path: &Path) -> Resu
 
 fn mismatch(path: &Path, problem: &str) -> Box<Diagnostic> {
     let message = format!("the saved intervention `{}` is not that of the spec: {problem}", path.display());
-    let help = "set `rank`, `layers`, `positions` and the kind as they were when it was trained, or train again";
+    let help = "set `rank`, `layers`, `positions`, `at` and the kind as they were when it was trained, or train again";
     Box::new(Diagnostic::new(Code::InterventionMismatch, message).in_file(path, None).help(help))
 }

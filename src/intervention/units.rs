@@ -1,22 +1,22 @@
 //! Units: what an `intervene` block is to the engine. One unit is one set of parameters at one layer.
 
-use super::Kind;
 use super::formula::{Edit, Parameters};
 use super::orthogonal::Rotation;
 use super::random::{Key, Purpose, site};
+use super::{Activation, At, Intervention, Kind};
 use crate::data::positions::Segment;
-use crate::plan::{Activation, Intervention};
 use candle_core::{Device, Result, Tensor, Var};
 use rand::Rng;
 
 /// One set of parameters and where it acts.
 #[derive(Clone, Debug)]
 pub struct Unit {
-    /// `edit.layer3.f3`: the block, the layer and the segment, or `tied` for several segments together.
+    /// `edit.layer3.f3`: the block, the layer and the segment, or `tied` for several segments together. Where it is not the
+    /// output of the layer's block that is edited, the place is in the name: `edit.layer3.attention_output.f3`.
     pub name: String,
-    /// The output of this block is edited.
+    /// The layer that is edited, and the place in it.
     pub layer: usize,
-    pub at: crate::model::place::At,
+    pub at: At,
     /// The prompt tokens that are edited; a token in two of them is edited once.
     pub segments: Vec<Segment>,
     pub kind: Kind,
@@ -59,7 +59,7 @@ pub struct Interventions {
     pub blocks: Vec<Intervention>,
     /// Coordinates of a state.
     pub hidden: usize,
-    /// By layer, then in written order.
+    /// By layer, then by the place in it as the layer computes, then in written order.
     pub units: Vec<Unit>,
     /// Where W, b and W₂ are; rotations are on the CPU.
     pub device: Device,
@@ -71,12 +71,12 @@ impl Interventions {
     pub fn new(blocks: &[Intervention], hidden: usize, seed: u64, device: &Device) -> Result<Self> {
         let mut units: Vec<Unit> = Vec::new();
         for (block, layer, segments) in places(blocks) {
-            let ordinal = units.iter().filter(|unit| unit.layer == layer).count();
+            let ordinal = units.iter().filter(|unit| (unit.layer, unit.at) == (layer, block.at)).count();
             let name = unit_name(&units, block, layer, &segments);
-            let start = Start { seed, site: site(layer, ordinal), hidden, rank: block.rank, device };
+            let start = Start { seed, site: site(layer, block.at, ordinal), hidden, rank: block.rank, device };
             units.push(start.unit(block, name, layer, segments)?);
         }
-        units.sort_by_key(|unit| unit.layer);
+        units.sort_by_key(|unit| (unit.layer, unit.at));
         Ok(Self { blocks: blocks.to_vec(), hidden, units, device: device.clone() })
     }
 
@@ -145,11 +145,14 @@ fn places(blocks: &[Intervention]) -> impl Iterator<Item = (&Intervention, usize
 }
 
 fn unit_name(units: &[Unit], block: &Intervention, layer: usize, segments: &[Segment]) -> String {
-    let place = match segments {
+    let tokens = match segments {
         [segment] => segment.to_string(),
         _ => "tied".to_owned(),
     };
-    let name = format!("{}.layer{layer}.{place}", block.name);
+    let name = match block.at {
+        At::BlockOutput => format!("{}.layer{layer}.{tokens}", block.name),
+        at => format!("{}.layer{layer}.{}.{tokens}", block.name, at.name()),
+    };
     // `f3+f3` makes two units at one place.
     let free = |name: &String| units.iter().all(|unit| unit.name != *name);
     std::iter::once(name.clone()).chain((2..).map(|number| format!("{name}-{number}"))).find(free).unwrap_or(name)

@@ -1,13 +1,14 @@
 //! The tree of stage hashes: over what decides a stage, and nothing else.
 //!
-//! Not in it: comments, layout, names, documentation, paths, devices, and how many rows an evaluation takes at a time.
+//! Not in it: comments, layout, names, documentation, paths, devices, how many rows an evaluation takes at a time, and whether
+//! activations are computed again in the backward pass.
 
 use super::Hashes;
 use crate::check::spec::{CheckedSplit, Eval, Experiment};
 use crate::data::positions::Segment;
 use crate::digest;
-use crate::intervention::Intervention;
-use serde::Serialize;
+use crate::intervention::{At, Intervention};
+use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of our numerics; a change that moves results moves this number, and old runs are then done anew.
@@ -32,26 +33,43 @@ pub(super) fn hashes(experiment: &Experiment) -> Hashes {
     Hashes { evals: evals.collect(), provisional: experiment.model.digests.provisional, tokens, training }
 }
 
-/// What is done at each layer, in its order: blocks, split into what has parameters of its own.
+/// Where units act one after another.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    layer: usize,
+    at: At,
+}
+
+impl Serialize for Place {
+    /// `3`, or `3.attention_output`: the usual place has no word, as in hashes from before there were others.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.at {
+            At::BlockOutput => serializer.collect_str(&self.layer),
+            at => serializer.collect_str(&format_args!("{}.{}", self.layer, at.name())),
+        }
+    }
+}
+
+/// What is done at each place, in its order: blocks, split into what has parameters of its own.
 ///
-/// Blocks at different layers may change places without a change of any number, as randomness is keyed by the layer and the
-/// place in it. Segments that share parameters are a set.
-fn edits(blocks: &[Intervention]) -> BTreeMap<usize, Vec<impl Serialize + '_>> {
-    let mut layers: BTreeMap<usize, Vec<_>> = BTreeMap::new();
+/// Blocks at different places may be written in any order without a change of any number, as randomness is keyed by the place
+/// and the number of the unit there. Segments that share parameters are a set.
+fn edits(blocks: &[Intervention]) -> BTreeMap<Place, Vec<impl Serialize + '_>> {
+    let mut places: BTreeMap<Place, Vec<_>> = BTreeMap::new();
     for block in blocks {
         let groups: Vec<Vec<String>> = match block.tied {
             true => vec![BTreeSet::from_iter(block.segments.iter().map(Segment::to_string)).into_iter().collect()],
             false => block.segments.iter().map(|segment| vec![segment.to_string()]).collect(),
         };
-        for layer in &block.layers {
-            let edits = layers.entry(*layer).or_default();
+        for &layer in &block.layers {
+            let edits = places.entry(Place { layer, at: block.at }).or_default();
             edits.extend(groups.iter().map(|segments| {
                 let block = (block.kind, block.rank, block.dropout, block.activation, block.bias);
                 (segments.clone(), block)
             }));
         }
     }
-    layers
+    places
 }
 
 fn tokens(experiment: &Experiment, split: &CheckedSplit) -> String {

@@ -45,7 +45,7 @@ fn train(checked: &spec::Train) -> Train {
         schedule: Schedule { shape: checked.schedule, warmup_share: checked.warmup, warmup: 0 },
         optimizer: checked.optimizer,
         clip: checked.clip,
-        recompute: false,
+        recompute: checked.recompute,
         steps: 0,
         rows: 0,
     };

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::check::spec::{Optimizer, ScheduleShape, When};
 pub use crate::data::split::{Overlong, Split};
-pub use crate::intervention::{Activation, Intervention};
+pub use crate::intervention::{Activation, At, Intervention};
 
 /// Everything that one spec file runs, in written order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,6 +68,7 @@ pub struct Train {
     pub optimizer: Optimizer,
     /// Gradients are scaled down to this norm; `None` leaves them.
     pub clip: Option<f64>,
+    /// Activations are computed again in the backward pass instead of being kept; it changes no bit of a result.
     #[serde(default)]
     pub recompute: bool,
     /// Optimizer steps of the whole training.

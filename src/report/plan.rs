@@ -5,7 +5,7 @@ use super::{grid, units};
 use crate::data::positions::Segment;
 use crate::data::source::Source;
 use crate::model::config::{ModelSource, Precision};
-use crate::plan::{Eval, Experiment, Intervention, ScheduleShape, Train, When};
+use crate::plan::{At, Eval, Experiment, Intervention, ScheduleShape, Train, When};
 use std::fmt::Write;
 
 /// The description of one experiment, with the layer × token picture.
@@ -44,6 +44,9 @@ pub fn text(experiment: &Experiment, style: Style) -> String {
     line("training", format!("{} of {}", units::counted(train.rows, "row"), source(&train.split.source)));
     line("", steps(train));
     line("", rate(train));
+    if train.recompute {
+        line("", "activations recomputed in the backward pass".to_owned());
+    }
     let cost = &experiment.cost;
     line(
         "tokens",
@@ -96,8 +99,9 @@ fn intervention(block: &Intervention) -> String {
     let segments: Vec<String> = block.segments.iter().map(Segment::to_string).collect();
     let tied = if block.tied { ", tied" } else { "" };
     let dropout = if block.dropout > 0.0 { format!(", dropout {}", block.dropout) } else { String::new() };
-    let (name, kind, rank) = (&block.name, block.kind.name(), block.rank);
-    format!("{name}: {kind} of rank {rank} at {} of {}{tied}{dropout}", segments.join("+"), layers(&block.layers))
+    let (name, kind, rank, segments) = (&block.name, block.kind.name(), block.rank, segments.join("+"));
+    let place = if block.at == At::BlockOutput { String::new() } else { format!(" in {}", block.at.name()) };
+    format!("{name}: {kind} of rank {rank} at {segments}{place} of {}{tied}{dropout}", layers(&block.layers))
 }
 
 /// `layers 0–29`, `layers 15, 20, 25`, `layer 3`

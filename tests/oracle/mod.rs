@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 pub mod tiny;
+pub mod training;
 
 use candle_core::{DType, Device, Tensor};
 use std::collections::HashMap;
@@ -21,6 +22,11 @@ impl Oracle {
     /// Interventions on the tiny model.
     pub fn tiny() -> Self {
         Self::open(&folder().join("tiny_loreft.safetensors"))
+    }
+
+    /// LoReFT at each place of a layer of the tiny model.
+    pub fn sites() -> Self {
+        Self::open(&folder().join("sites.safetensors"))
     }
 
     pub fn open(path: &Path) -> Self {
@@ -65,5 +71,14 @@ pub fn bits(tensor: &Tensor) -> Vec<u32> {
 
 /// Scalars and logs beside the tensors of the tiny model.
 pub fn tiny_facts() -> serde_json::Value {
-    serde_json::from_str(&std::fs::read_to_string(folder().join("tiny_loreft.json")).unwrap()).unwrap()
+    facts("tiny_loreft.json")
+}
+
+/// Scalars beside the tensors of the places of a layer.
+pub fn sites_facts() -> serde_json::Value {
+    facts("sites.json")
+}
+
+fn facts(name: &str) -> serde_json::Value {
+    serde_json::from_str(&std::fs::read_to_string(folder().join(name)).unwrap()).unwrap()
 }

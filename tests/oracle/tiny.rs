@@ -1,7 +1,7 @@
 //! The tiny model of the oracle, its rows, and interventions with the reference's own parameters.
 
 use super::{Oracle, folder};
-use candle_core::{Device, Var};
+use candle_core::{Device, Tensor, Var};
 use reftc::data::encode::EncodedRow;
 use reftc::data::positions::Segment;
 use reftc::execute::engine::Engine;
@@ -93,9 +93,22 @@ pub fn reference_unit(tied: bool, ours: usize) -> usize {
 
 /// Interventions as the reference started them, its dense bases included.
 pub fn reference_interventions(oracle: &Oracle, setting: &str, tied: bool) -> Interventions {
-    let mut interventions = Interventions::new(&[block(Kind::Loreft, tied)], 32, 0, &Device::Cpu).unwrap();
+    let blocks = [block(Kind::Loreft, tied)];
+    started(&blocks, |ours, name| oracle.get(&format!("{setting}.param.{}.{name}", reference_unit(tied, ours))))
+}
+
+/// Tied interventions at these places of each layer, each started as the one of its layer is in the oracle.
+pub fn interventions_at(oracle: &Oracle, places: &[At]) -> Interventions {
+    let at = |&at: &At| Intervention { name: at.name().to_owned(), at, ..block(Kind::Loreft, true) };
+    let blocks: Vec<Intervention> = places.iter().map(at).collect();
+    started(&blocks, |ours, name| oracle.get(&format!("tied.param.{}.{name}", ours / places.len())))
+}
+
+/// Units whose first values are `parameter(unit, name)`.
+fn started(blocks: &[Intervention], parameter: impl Fn(usize, &str) -> Tensor) -> Interventions {
+    let mut interventions = Interventions::new(blocks, 32, 0, &Device::Cpu).unwrap();
     for (ours, unit) in interventions.units.iter_mut().enumerate() {
-        let parameter = |name: &str| oracle.get(&format!("{setting}.param.{}.{name}", reference_unit(tied, ours)));
+        let parameter = |name: &str| parameter(ours, name);
         unit.directions = Directions::Rotation(Rotation::with_dense_base(&parameter("base"), 4).unwrap());
         unit.weight = Some(Var::from_tensor(&parameter("weight")).unwrap());
         unit.bias = Var::from_tensor(&parameter("bias")).unwrap();
