@@ -18,8 +18,11 @@ mod head;
 pub mod hub;
 pub mod known;
 pub mod located;
+mod mapped;
 pub mod ops;
 pub mod packed;
+mod safetensors_file;
+mod stored;
 pub mod tokenizer;
 pub mod weights;
 
