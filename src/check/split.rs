@@ -9,6 +9,7 @@ use crate::data::encode::{encode_prompts, encode_split};
 use crate::data::positions::Segment;
 use crate::data::read;
 use crate::data::report::EncodeReport;
+use crate::data::row_bytes::{self, Decides};
 use crate::data::source::select;
 use crate::data::split::Split;
 use crate::data::template::Template;
@@ -86,17 +87,21 @@ impl Checker<'_> {
         Some(CheckedSplit { split, facts })
     }
 
-    /// The report on a split's tokens, remembered by the contents that decide it.
+    /// The report on a split's tokens, remembered by the contents that decide it. So are the rows, for the run.
     fn report(&self, split: &Split, data: &str, context: &SplitContext<'_>, wanted: Use) -> Result<EncodeReport> {
         let generation = wanted == Use::Generation;
-        let text = digest::json(&(
-            env!("CARGO_PKG_VERSION"),
-            data,
-            &context.model.checked.digests.tokenizer,
-            (&split.source.format, &split.source.steps, &split.prompt, &split.target),
-            (split.eos, split.overlong, split.max_length, generation, SCANNED_ROWS),
-        ));
-        let key = digest::of(text);
+        let model = &context.model.checked;
+        let rows_key = row_bytes::key(
+            split,
+            Decides {
+                tokenizer: &model.digests.tokenizer,
+                data,
+                begins: model.config.bos_token,
+                ends: &model.config.eos_tokens,
+                with_target: !generation,
+            },
+        );
+        let key = format!("{rows_key}, the first {SCANNED_ROWS}");
         if let Some(report) = self.world.cached("tokens", &key).and_then(|text| serde_json::from_str(&text).ok()) {
             return Ok(report);
         }
@@ -104,6 +109,7 @@ impl Checker<'_> {
         let bytes = self.world.read(path).map_err(|error| read::cannot_open(path, &error))?;
         let rows = read::read(&bytes, path, &split.source.format)?;
         let mut order = select(rows.len(), &split.source.steps);
+        let all = order.len() <= SCANNED_ROWS;
         order.truncate(SCANNED_ROWS);
         let rows = rows.pick(&order);
         let tokenizer = context.model.facts.tokenizer()?;
@@ -112,9 +118,15 @@ impl Checker<'_> {
             Template::Text(_) => None,
         };
         let encode = if generation { encode_prompts } else { encode_split };
-        let report = encode(&rows, split, &tokenizer, chat.as_ref())?.report;
-        self.world.remember("tokens", &key, &digest::json(&report));
-        Ok(report)
+        let encoded = encode(&rows, split, &tokenizer, chat.as_ref())?;
+        // The file may have changed since its digest was taken.
+        if digest::of(&bytes) == data {
+            self.world.remember("tokens", &key, &digest::json(&encoded.report));
+            if all && !encoded.rows.is_empty() {
+                self.world.remember_bytes(row_bytes::KIND, &rows_key, &row_bytes::write(&encoded.rows));
+            }
+        }
+        Ok(encoded.report)
     }
 }
 

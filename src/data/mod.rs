@@ -14,6 +14,7 @@ pub mod metric;
 pub mod positions;
 pub mod read;
 pub mod report;
+pub mod row_bytes;
 pub mod rows;
 pub mod source;
 pub mod split;
