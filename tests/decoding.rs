@@ -98,6 +98,7 @@ fn eval(metric: Metric, batch: usize) -> Eval {
         max_tokens: 3,
         answer: Extractor::Text,
         gold: None,
+        choices: None,
         metric,
         baseline: true,
         batch,

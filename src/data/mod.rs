@@ -8,6 +8,7 @@
 
 pub mod answer;
 pub mod chat;
+pub mod choices;
 pub mod encode;
 mod json;
 pub mod metric;

@@ -5,6 +5,7 @@
 pub mod along;
 pub mod batch;
 pub mod checkpoint;
+mod choices;
 pub mod evaluate;
 pub mod event;
 pub mod experiment;
