@@ -269,28 +269,13 @@ pub const BLOCKS: &[Block] = &[
                 "extractor",
                 "trigger",
             ]),
-            field(
-                "gold",
-                Type::Template,
-                Nothing,
-                "the right answer; by default the extractor on the rendered target, and with `choices` the target itself",
-            )
+            field("gold", Type::Template, Nothing, "the right answer; by default what the rendered target says")
                 .known_as(&["reference", "label", "expected"]),
-            field(
-                "choices",
-                Type::Templates,
-                Nothing,
-                "texts in the place of the target, of which the likeliest is the answer; nothing is generated then",
-            )
-            .known_as(&["options", "candidates"]),
+            field("choices", Type::Templates, Nothing, "texts in the target's place; the likeliest is the answer")
+                .known_as(&["options", "candidates"]),
             field("score", Type::Likelihood, Text("sum"), "what of a choice's tokens is compared"),
-            field(
-                "metric",
-                Type::Metric,
-                Text("exact_match"),
-                "what is measured; with `choices`, where none is written, `accuracy`",
-            )
-            .known_as(&["metrics"]),
+            field("metric", Type::Metric, Text("exact_match"), "what is measured; with `choices` by default accuracy")
+                .known_as(&["metrics"]),
             field("baseline", Type::Bool, Text("false"), "measure the untouched model too"),
             field("batch", Type::Int, Text("32"), "rows of one forward pass")
                 .within(AtLeast(1))
