@@ -1,6 +1,7 @@
 //! What a file says, after every check: names resolved, types and facts proved, places kept for blame.
 
 use crate::data::answer::Extractor;
+use crate::data::choices::Choices;
 use crate::data::metric::Metric;
 use crate::data::split::Split;
 use crate::data::template::Template;
@@ -90,6 +91,7 @@ pub struct Eval {
     pub max_tokens: usize,
     pub answer: Extractor,
     pub gold: Option<Template>,
+    pub choices: Option<Choices>,
     pub metric: Metric,
     pub baseline: bool,
     pub batch: usize,

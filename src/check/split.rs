@@ -1,11 +1,12 @@
 //! The rows of a split as tokens: what training or evaluation would stumble over.
 
 use super::Checker;
+use super::choices::WrittenChoices;
 use super::data::DataDeclaration;
 use super::model::ModelDeclaration;
 use super::spec::{CheckedSplit, SplitFacts};
 use super::value::TemplateValue;
-use crate::data::encode::{encode_prompts, encode_split};
+use crate::data::form::Form;
 use crate::data::positions::Segment;
 use crate::data::read;
 use crate::data::report::EncodeReport;
@@ -21,13 +22,15 @@ use crate::source::Spanned;
 pub const SCANNED_ROWS: usize = 100_000;
 
 /// What a split is used for, which decides what of it is tokenised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Use<'a> {
     Training,
     /// A loss is taken on the target, as in training.
     Loss,
     /// The prompt is given, text is generated.
     Generation,
+    /// Choices are scored after the prompt.
+    Choices(&'a WrittenChoices),
 }
 
 /// What the experiment around a split says.
@@ -47,12 +50,16 @@ impl Checker<'_> {
         named: &Spanned<String>,
         gold: Option<&TemplateValue>,
         context: &SplitContext<'_>,
-        wanted: Use,
+        wanted: Use<'_>,
     ) -> Option<CheckedSplit> {
         let source = data.splits.get(&named.value)?.as_ref()?;
         let table = &source.table;
         let split = data.split(&source.source.value, context.max_length)?;
-        let templates = [&data.prompt, &data.target].into_iter().flatten().chain(gold);
+        let choices = match wanted {
+            Use::Choices(written) => written.texts.as_slice(),
+            _ => &[],
+        };
+        let templates = [&data.prompt, &data.target].into_iter().flatten().chain(gold).chain(choices);
         if templates.flat_map(|template| &template.columns).any(|column| !table.columns.contains(&column.value)) {
             return None;
         }
@@ -72,6 +79,11 @@ impl Checker<'_> {
                 return None;
             }
         };
+        if let Use::Choices(written) = wanted {
+            let label = format!("`{}.{}`", data.name.text, named.value);
+            let gold = gold.or(data.target.as_ref());
+            self.judge_choices(written, gold, &report, &label, &source.source.value.path)?;
+        }
         self.judge(data, source, named, context, wanted, &report)?;
         let prompts: usize = report.prompt_lengths.values().map(|count| count.rows).sum();
         let prompt_tokens: usize = report.prompt_lengths.iter().map(|(tokens, count)| tokens * count.rows).sum();
@@ -88,8 +100,12 @@ impl Checker<'_> {
     }
 
     /// The report on a split's tokens, remembered by the contents that decide it. So are the rows, for the run.
-    fn report(&self, split: &Split, data: &str, context: &SplitContext<'_>, wanted: Use) -> Result<EncodeReport> {
-        let generation = wanted == Use::Generation;
+    fn report(&self, split: &Split, data: &str, context: &SplitContext<'_>, wanted: Use<'_>) -> Result<EncodeReport> {
+        let form = match wanted {
+            Use::Training | Use::Loss => Form::Targets,
+            Use::Generation => Form::Prompts,
+            Use::Choices(written) => Form::Choices(&written.choices),
+        };
         let model = &context.model.checked;
         let rows_key = row_bytes::key(
             split,
@@ -98,7 +114,7 @@ impl Checker<'_> {
                 data,
                 begins: model.config.bos_token,
                 ends: &model.config.eos_tokens,
-                with_target: !generation,
+                form,
             },
         );
         let key = format!("{rows_key}, the first {SCANNED_ROWS}");
@@ -117,8 +133,7 @@ impl Checker<'_> {
             Template::Chat(_) => context.model.facts.chat_template()?,
             Template::Text(_) => None,
         };
-        let encode = if generation { encode_prompts } else { encode_split };
-        let encoded = encode(&rows, split, &tokenizer, chat.as_ref())?;
+        let encoded = form.encode(&rows, split, &tokenizer, chat.as_ref())?;
         // The file may have changed since its digest was taken.
         if digest::of(&bytes) == data {
             self.world.remember("tokens", &key, &digest::json(&encoded.report));

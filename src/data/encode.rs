@@ -29,6 +29,9 @@ pub struct EncodedRow {
     /// The rendered texts, uncut; the target without its end token.
     pub prompt: String,
     pub target: String,
+    /// Where an evaluation scores choices: prompt and choice, a row for each. The row itself holds the prompt alone then, and
+    /// its gold as the target.
+    pub choices: Vec<EncodedRow>,
 }
 
 impl EncodedRow {
@@ -150,7 +153,8 @@ impl Encoder<'_> {
         let split_token = !ids.starts_with(&prompt);
         ids.extend(texts.end);
         let prompt_tokens = prompt.len().min(ids.len());
-        let encoded = EncodedRow { row, ids, prompt_tokens, prompt: texts.prompt, target: texts.target };
+        let encoded =
+            EncodedRow { row, ids, prompt_tokens, prompt: texts.prompt, target: texts.target, choices: Vec::new() };
         Ok(self.cut(encoded, texts.start.len(), empty_target, split_token))
     }
 

@@ -8,7 +8,9 @@
 
 pub mod answer;
 pub mod chat;
+pub mod choices;
 pub mod encode;
+pub mod form;
 mod json;
 pub mod metric;
 pub mod positions;

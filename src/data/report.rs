@@ -3,6 +3,7 @@
 use super::positions::Segment;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt::{Display, Formatter};
 
 /// How many rows something is true of, and the first of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,17 @@ impl Count {
     }
 }
 
+/// `12 rows (the first is row 3)`, counted from 1.
+impl Display for Count {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let rows = if self.rows == 1 { "row" } else { "rows" };
+        match self.first {
+            Some(first) => write!(f, "{} {rows} (the first is row {})", self.rows, first + 1),
+            None => write!(f, "{} {rows}", self.rows),
+        }
+    }
+}
+
 /// The report on one split. It depends on the rows, the templates, the tokenizer and the limits alone, so it can be
 /// cached by their contents and asked about any positions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,10 +51,13 @@ pub struct EncodeReport {
     pub cut_prompts: Count,
     /// Rows whose target was cut, its end token included.
     pub cut_targets: Count,
-    /// Rows whose target makes no token, end token aside.
+    /// Rows whose target, or one of whose choices, makes no token, end token aside.
     pub empty_targets: Count,
     /// Rows in which prompt and target together do not begin with the tokens of the prompt alone.
     pub split_tokens: Count,
+    /// Rows in which two choices are the same text, and rows whose gold is none of the choices.
+    pub same_choices: Count,
+    pub gold_elsewhere: Count,
     /// Tokens of all rows that were kept.
     pub tokens: u64,
     /// Tokens of them that a loss is taken on.

@@ -3,11 +3,12 @@
 //! Numbers are written in groups of seven bits, low ones first, so that most tokens take two bytes and most lengths one.
 
 use super::encode::EncodedRow;
+use super::form::Form;
 use super::split::Split;
 use crate::digest;
 
 /// A change of the bytes, or of how rows become tokens, moves this number.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The kind of these entries in the user's cache.
 pub const KIND: &str = "rows";
@@ -24,16 +25,16 @@ pub struct Decides<'a> {
     /// The tokens that the model's config says begin and end a text.
     pub begins: Option<u32>,
     pub ends: &'a [u32],
-    /// Rows for training and losses have their target, those for generation have not.
-    pub with_target: bool,
+    /// What of a row is tokenised.
+    pub form: Form<'a>,
 }
 
 /// The name of the rows of a split: over contents, never over paths.
 pub fn key(split: &Split, decides: Decides<'_>) -> String {
-    let Decides { tokenizer, data, begins, ends, with_target } = decides;
+    let Decides { tokenizer, data, begins, ends, form } = decides;
     digest::of(digest::json(&(
         (env!("CARGO_PKG_VERSION"), VERSION),
-        (tokenizer, data, begins, ends, with_target),
+        (tokenizer, data, begins, ends, form),
         (&split.source.format, &split.source.steps, &split.prompt, &split.target),
         (split.eos, split.overlong, split.max_length),
     )))
@@ -42,36 +43,30 @@ pub fn key(split: &Split, decides: Decides<'_>) -> String {
 /// Rows as bytes.
 pub fn write(rows: &[EncodedRow]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    number(rows.len(), &mut bytes);
-    for row in rows {
-        number(row.row, &mut bytes);
-        number(row.prompt_tokens, &mut bytes);
-        number(row.ids.len(), &mut bytes);
-        row.ids.iter().for_each(|&id| number(id as usize, &mut bytes));
-        for text in [&row.prompt, &row.target] {
-            number(text.len(), &mut bytes);
-            bytes.extend_from_slice(text.as_bytes());
-        }
-    }
+    write_rows(rows, &mut bytes);
     bytes
 }
 
 /// The rows that were written; `None` for other bytes.
 pub fn read(bytes: &[u8]) -> Option<Vec<EncodedRow>> {
     let mut rest = Rest(bytes);
-    let count = rest.number()?;
-    // Every row takes more than one byte, so that no count can ask for more room than the bytes are worth.
-    let mut rows = Vec::with_capacity(count.min(bytes.len()));
-    for _ in 0..count {
-        let (row, prompt_tokens, tokens) = (rest.number()?, rest.number()?, rest.number()?);
-        let mut ids = Vec::with_capacity(tokens.min(rest.0.len()));
-        for _ in 0..tokens {
-            ids.push(u32::try_from(rest.number()?).ok()?);
-        }
-        let (prompt, target) = (rest.text()?, rest.text()?);
-        rows.push(EncodedRow { row, ids, prompt_tokens, prompt, target });
-    }
+    let rows = rest.rows(1)?;
     rest.0.is_empty().then_some(rows)
+}
+
+fn write_rows(rows: &[EncodedRow], bytes: &mut Vec<u8>) {
+    number(rows.len(), bytes);
+    for row in rows {
+        number(row.row, bytes);
+        number(row.prompt_tokens, bytes);
+        number(row.ids.len(), bytes);
+        row.ids.iter().for_each(|&id| number(id as usize, bytes));
+        for text in [&row.prompt, &row.target] {
+            number(text.len(), bytes);
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        write_rows(&row.choices, bytes);
+    }
 }
 
 fn number(mut value: usize, bytes: &mut Vec<u8>) {
@@ -86,6 +81,27 @@ fn number(mut value: usize, bytes: &mut Vec<u8>) {
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
+    /// Rows that may hold choices `deep` levels down.
+    fn rows(&mut self, deep: usize) -> Option<Vec<EncodedRow>> {
+        let count = self.number()?;
+        // Every row takes more than one byte, so that no count can ask for more room than the bytes are worth.
+        let mut rows = Vec::with_capacity(count.min(self.0.len()));
+        for _ in 0..count {
+            let (row, prompt_tokens, tokens) = (self.number()?, self.number()?, self.number()?);
+            let mut ids = Vec::with_capacity(tokens.min(self.0.len()));
+            for _ in 0..tokens {
+                ids.push(u32::try_from(self.number()?).ok()?);
+            }
+            let (prompt, target) = (self.text()?, self.text()?);
+            let choices = match deep {
+                0 => (self.number()? == 0).then(Vec::new)?,
+                _ => self.rows(deep - 1)?,
+            };
+            rows.push(EncodedRow { row, ids, prompt_tokens, prompt, target, choices });
+        }
+        Some(rows)
+    }
+
     fn number(&mut self) -> Option<usize> {
         let mut value = 0;
         for place in (0..usize::BITS).step_by(7) {
@@ -115,16 +131,21 @@ mod tests {
     use crate::data::template::{Part, Template};
     use proptest::prelude::*;
 
-    fn rows() -> impl Strategy<Value = Vec<EncodedRow>> {
-        let row = (0..300usize, any::<Vec<u32>>(), 0..9usize, ".*", ".*");
-        let row = row.prop_map(|(row, ids, prompt_tokens, prompt, target)| EncodedRow {
+    fn row(choices: impl Strategy<Value = Vec<EncodedRow>>) -> impl Strategy<Value = EncodedRow> {
+        let row = (0..300usize, any::<Vec<u32>>(), 0..9usize, ".*", ".*", choices);
+        row.prop_map(|(row, ids, prompt_tokens, prompt, target, choices)| EncodedRow {
             row,
             ids,
             prompt_tokens,
             prompt,
             target,
-        });
-        proptest::collection::vec(row, 0..8)
+            choices,
+        })
+    }
+
+    fn rows() -> impl Strategy<Value = Vec<EncodedRow>> {
+        let choices = proptest::collection::vec(row(Just(Vec::new())), 0..3);
+        proptest::collection::vec(row(choices), 0..8)
     }
 
     proptest! {
@@ -156,7 +177,7 @@ mod tests {
             overlong: Overlong::CutRight,
             max_length: 512,
         };
-        let decides = Decides { tokenizer: "t", data: "d", begins: Some(1), ends: &[2], with_target: true };
+        let decides = Decides { tokenizer: "t", data: "d", begins: Some(1), ends: &[2], form: Form::Targets };
         let first = key(&split, decides);
         let other_file = Split { source: Source { path: "b.jsonl".into(), ..split.source.clone() }, ..split.clone() };
         assert_eq!(key(&other_file, decides), first, "a path decides nothing");
@@ -178,7 +199,7 @@ mod tests {
             Decides { data: "other", ..decides },
             Decides { begins: None, ..decides },
             Decides { ends: &[2, 3], ..decides },
-            Decides { with_target: false, ..decides },
+            Decides { form: Form::Prompts, ..decides },
         ] {
             keys.push(key(&split, changed));
         }

@@ -173,7 +173,7 @@ mod tests {
     use candle_core::quantized::QTensor;
     use candle_core::{Device, Tensor};
 
-    fn stored(bytes: &Mapped, shape: &[usize], encoding: Encoding) -> Stored<'_> {
+    fn stored<'a>(bytes: &'a Mapped, shape: &[usize], encoding: Encoding) -> Stored<'a> {
         Stored { shape: shape.to_vec(), bytes, start: 3, encoding, interleaved: None }
     }
 

@@ -73,6 +73,7 @@ fn eval(checked: &spec::Eval) -> Eval {
         max_tokens: checked.max_tokens,
         answer: checked.answer.clone(),
         gold: checked.gold.clone(),
+        choices: checked.choices.clone(),
         metric: checked.metric,
         baseline: checked.baseline,
         batch: checked.batch,

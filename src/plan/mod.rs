@@ -11,6 +11,7 @@ pub use hash::NUMERICS;
 pub use lower::lower;
 
 use crate::data::answer::Extractor;
+use crate::data::choices::Choices;
 use crate::data::metric::Metric;
 use crate::data::template::Template;
 use crate::model::config::{ModelConfig, ModelSource, Precision};
@@ -92,11 +93,14 @@ pub struct Eval {
     pub name: String,
     pub split: Split,
     pub when: When,
-    /// Greedy decoding stops after this many new tokens; 0 where nothing is generated (perplexity).
+    /// Greedy decoding stops after this many new tokens; 0 where nothing is generated (perplexity, choices).
     pub max_tokens: usize,
     pub answer: Extractor,
     /// The right answer; without it, what the extractor takes from the rendered target.
     pub gold: Option<Template>,
+    /// Scored by likelihood; nothing is generated then. The gold, and without it the rendered target, is one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choices: Option<Choices>,
     pub metric: Metric,
     /// The untouched model is measured too.
     pub baseline: bool,

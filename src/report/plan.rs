@@ -154,7 +154,11 @@ fn eval_text(eval: &Eval) -> String {
         When::Steps(count) => format!("every {}", units::counted(count, "step")),
     };
     let baseline = if eval.baseline { ", and of the untouched model" } else { "" };
-    format!("{}: {} on {} {when}{baseline}", eval.name, table::name(eval.metric), units::counted(eval.rows, "row"))
+    let choices = eval.choices.as_ref().map_or_else(String::new, |choices| {
+        format!(", {} by likelihood ({})", units::counted(choices.texts.len(), "choice"), choices.likelihood.name())
+    });
+    let (metric, rows) = (table::name(eval.metric), units::counted(eval.rows, "row"));
+    format!("{}: {metric} on {rows} {when}{choices}{baseline}", eval.name)
 }
 
 /// The first digits of a hash, as run folders are named.
