@@ -1,6 +1,5 @@
 //! One decoder block: a frozen function of the residual stream.
 
-use super::cache::LayerCache;
 use super::ops::attention::{Attention, Rows};
 use super::ops::frozen::Frozen;
 use super::ops::linear::Linear;
@@ -57,26 +56,18 @@ pub struct Saved {
 }
 
 impl Block {
-    /// The block for new tokens behind those in `cache`, which it appends to: `[tokens, hidden]` to the same shape.
+    /// The block for new tokens behind those in `past`: the stream, and lines for the cache.
     pub fn forward_cached(
         &self,
         hidden: &Tensor,
         pass: &Pass,
-        cache: &mut LayerCache,
+        past: Option<&Tensor>,
         wanted: &Wanted,
-    ) -> Result<Tensor> {
+    ) -> Result<(Tensor, Tensor)> {
         let rotated = self.rotated(hidden, pass)?;
-        if let Some(grid) = &pass.rows.grid {
-            let (keys, values) = self.attention.keys_and_values(&rotated, grid)?;
-            cache.append(&keys, &values)?;
-        }
-        let first = pass.rows.spans.iter().all(|span| span.past == 0);
-        let mixed = match first {
-            true => self.attention.forward(&rotated, &pass.rows)?,
-            false => self.attention.forward_cached(&rotated, &pass.rows, cache)?,
-        };
+        let mixed = self.attention.forward(&rotated, past, &pass.rows)?;
         let (output, ..) = self.behind_attention(hidden, &mixed, wanted)?;
-        Ok(output)
+        Ok((output, self.attention.keys_and_values(&rotated)?))
     }
 
     fn rotated(&self, hidden: &Tensor, pass: &Pass) -> Result<Tensor> {
@@ -130,7 +121,7 @@ impl Frozen for BlockPass {
 
     fn forward_saving(&self, hidden: &Tensor) -> Result<(Tensor, Saved)> {
         let rotated = self.block.rotated(hidden, &self.pass)?;
-        let mixed = self.block.attention.forward(&rotated, &self.pass.rows)?;
+        let mixed = self.block.attention.forward(&rotated, None, &self.pass.rows)?;
         let (output, middle, gate_up) = self.block.behind_attention(hidden, &mixed, &self.wanted)?;
         Ok((output, Saved { rotated, middle, gate_up }))
     }
@@ -143,7 +134,7 @@ impl Frozen for BlockPass {
         let middle = residual::add(normal, &gradient)?;
 
         let mixed = self.wanted.spread(block.output.backward(&middle)?, tokens)?;
-        let rotated = block.attention.backward(&saved.rotated, &self.pass.rows, &mixed)?;
+        let rotated = block.attention.backward(&saved.rotated, None, &self.pass.rows, &mixed)?;
         let projected = self.pass.angles.rotate(&rotated, block.rotated_heads(), Turn::Backward)?;
         let normal = block.attention_norm.backward(hidden, &block.projection.backward(&projected)?)?;
         residual::add(normal, &self.wanted.spread(middle, tokens)?)

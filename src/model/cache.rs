@@ -1,25 +1,23 @@
 //! Keys and values of the tokens seen so far, so that a decoding step only computes its new tokens.
 
+use super::branch::{Branch, Run, Source};
 use candle_core::{Result, Tensor, bail};
 
-/// Columns that the buffers grow by.
+/// Lines that a full row gets when it grows.
 const GROWTH: usize = 64;
 
-/// The cache of a batch of rows, over all layers. All rows end in the same column; a shorter row begins later.
+/// The cache of a batch of rows, over all layers. Each row has a stretch of `capacity` lines.
 #[derive(Default)]
 pub struct Cache {
     pub(super) layers: Vec<LayerCache>,
     lengths: Vec<usize>,
+    starts: Vec<usize>,
+    capacity: usize,
 }
 
-/// Keys and values of one layer.
+/// Keys and values of one layer, `[lines, 2 · key_value_heads · head_dim]`.
 #[derive(Default)]
-pub struct LayerCache {
-    /// Keys and values, `[rows, key_value_heads, capacity, head_dim]` each.
-    buffers: Option<(Tensor, Tensor)>,
-    /// Columns in use.
-    columns: usize,
-}
+pub struct LayerCache(pub(super) Option<Tensor>);
 
 impl Cache {
     /// An empty cache: the next forward pass fills it.
@@ -38,59 +36,56 @@ impl Cache {
             bail!("row {row} is not in a cache of {} rows", self.lengths.len());
         }
         self.lengths = rows.iter().map(|&row| self.lengths[row]).collect();
-        let indices: Vec<u32> = rows.iter().map(|&row| row as u32).collect();
-        for layer in &mut self.layers {
-            if let Some((keys, values)) = &mut layer.buffers {
-                let indices = Tensor::from_slice(&indices, indices.len(), keys.device())?;
-                *keys = keys.index_select(&indices, 0)?;
-                *values = values.index_select(&indices, 0)?;
+        self.starts = rows.iter().map(|&row| self.starts[row]).collect();
+        Ok(())
+    }
+
+    pub(super) fn lines(&self) -> usize {
+        self.layers.first().and_then(|layer| layer.0.as_ref()).map_or(0, |table| table.dims()[0])
+    }
+
+    pub(super) fn branches(&self) -> Vec<Branch> {
+        let rows = self.lengths.iter().zip(&self.starts).enumerate();
+        rows.map(|(row, (&length, &start))| {
+            let new = Run { source: Source::Fresh, start: row, length: 1, position: length };
+            let seen = Run { source: Source::Past, start, length, position: 0 };
+            Branch { queries: vec![new], keys: vec![seen, new] }
+        })
+        .collect()
+    }
+
+    /// Appends the lines of all layers.
+    pub(super) fn append(&mut self, lines: &[Tensor], lengths: &[usize]) -> Result<()> {
+        let old: Vec<usize> = if self.lengths.is_empty() { vec![0; lengths.len()] } else { self.lengths.clone() };
+        let longest = lengths.iter().zip(&old).map(|(a, b)| a + b).max().unwrap_or(0);
+        let grow = longest > self.capacity;
+        let starts =
+            if grow { (0..lengths.len()).map(|r| r * (longest + GROWTH)).collect() } else { self.starts.clone() };
+        self.layers.resize_with(lines.len(), Default::default);
+        for (layer, lines) in self.layers.iter_mut().zip(lines) {
+            if grow {
+                let shape = (lengths.len() * (longest + GROWTH), lines.dim(1)?);
+                let table = Tensor::zeros(shape, lines.dtype(), lines.device())?;
+                if let Some(before) = &layer.0 {
+                    for (row, &length) in old.iter().enumerate() {
+                        table.slice_set(&before.narrow(0, self.starts[row], length)?.contiguous()?, 0, starts[row])?;
+                    }
+                }
+                layer.0 = Some(table);
+            }
+            if let Some(table) = &layer.0 {
+                let mut first = 0;
+                for (row, &length) in lengths.iter().enumerate() {
+                    table.slice_set(&lines.narrow(0, first, length)?.contiguous()?, 0, starts[row] + old[row])?;
+                    first += length;
+                }
             }
         }
+        if grow {
+            self.capacity = longest + GROWTH;
+        }
+        self.starts = starts;
+        self.lengths = lengths.iter().zip(&old).map(|(a, b)| a + b).collect();
         Ok(())
-    }
-
-    /// The columns in use, the same in all layers.
-    pub(super) fn columns(&self) -> usize {
-        self.layers.first().map_or(0, |layer| layer.columns)
-    }
-
-    /// Counts the new tokens of each row, after all layers have appended them.
-    pub(super) fn advance(&mut self, totals: Vec<usize>) {
-        self.lengths = totals;
-    }
-}
-
-impl LayerCache {
-    /// Appends new columns, `[rows, key_value_heads, columns, head_dim]` each.
-    pub fn append(&mut self, keys: &Tensor, values: &Tensor) -> Result<()> {
-        let (rows, heads, new, head_dim) = keys.dims4()?;
-        let needed = self.columns + new;
-        let capacity = self.buffers.as_ref().map_or(Ok(0), |(keys, _)| keys.dim(2))?;
-        if needed > capacity {
-            let grown = |old: Option<&Tensor>, new: &Tensor| {
-                let buffer = Tensor::zeros((rows, heads, needed + GROWTH, head_dim), new.dtype(), new.device())?;
-                if let Some(old) = old {
-                    buffer.slice_set(&old.narrow(2, 0, self.columns)?.contiguous()?, 2, 0)?;
-                }
-                Ok::<_, candle_core::Error>(buffer)
-            };
-            let old = self.buffers.as_ref();
-            self.buffers =
-                Some((grown(old.map(|(keys, _)| keys), keys)?, grown(old.map(|(_, values)| values), values)?));
-        }
-        if let Some((key_buffer, value_buffer)) = &self.buffers {
-            key_buffer.slice_set(&keys.contiguous()?, 2, self.columns)?;
-            value_buffer.slice_set(&values.contiguous()?, 2, self.columns)?;
-        }
-        self.columns = needed;
-        Ok(())
-    }
-
-    /// Keys and values in use, `[rows, key_value_heads, columns, head_dim]` each, views into the buffers.
-    pub fn contents(&self) -> Result<(Tensor, Tensor)> {
-        match &self.buffers {
-            Some((keys, values)) => Ok((keys.narrow(2, 0, self.columns)?, values.narrow(2, 0, self.columns)?)),
-            None => bail!("the cache is empty"),
-        }
     }
 }

@@ -5,6 +5,7 @@
 //! some hundreds of nodes deep, far from what candle's recursive backward can take on a thread of 2 MiB.
 
 use super::block::{Block, BlockPass, Pass, Wanted};
+use super::branch::{Branch, Run, Source};
 use super::cache::Cache;
 use super::config::{ModelConfig, Precision};
 use super::files::ModelFiles;
@@ -14,7 +15,7 @@ use super::ops::frozen;
 use super::ops::linear::Linear;
 use super::ops::rms_norm::RmsNorm;
 use super::ops::rope::Rotary;
-use super::packed::{Grid, PackedRows, positions, spans};
+use super::packed::{PackedRows, positions, spans};
 use super::weights::Weights;
 use crate::diag;
 use candle_core::{DType, Device, Result, Tensor, bail};
@@ -179,7 +180,7 @@ impl Decoder {
     }
 
     fn forward_recorded(&self, rows: &PackedRows, wanted: &Wanted, hook: &dyn BlockHook) -> Result<Tensor> {
-        let pass = Arc::new(self.pass(rows, &[], 0, false)?);
+        let pass = Arc::new(self.pass(rows, None)?);
         let mut hidden = self.embed(rows)?;
         for (layer, block) in self.blocks.iter().enumerate() {
             let wanted = self.wanted_of(layer, wanted);
@@ -200,14 +201,16 @@ impl Decoder {
         if !past.is_empty() && (rows.rows() != past.len() || rows.longest() != 1) {
             bail!("a filled cache takes one new token for each of its {} rows", past.len());
         }
-        cache.layers.resize_with(self.blocks.len(), Default::default);
-        let pass = self.pass(rows, &past, cache.columns(), true)?;
+        let pass = self.pass(rows, Some(cache))?;
         let mut hidden = self.embed(rows)?;
+        let mut lines = Vec::new();
         for (layer, block) in self.blocks.iter().enumerate() {
-            hidden = block.forward_cached(&hidden, &pass, &mut cache.layers[layer], &self.wanted_of(layer, wanted))?;
-            hidden = hook.after_block(layer, hidden)?.detach();
+            let past = cache.layers.get(layer).and_then(|layer| layer.0.as_ref());
+            let (output, new) = block.forward_cached(&hidden, &pass, past, &self.wanted_of(layer, wanted))?;
+            lines.push(new);
+            hidden = hook.after_block(layer, output)?.detach();
         }
-        cache.advance(pass.rows.spans.iter().map(|span| span.total()).collect());
+        cache.append(&lines, &(0..rows.rows()).map(|row| rows.length(row)).collect::<Vec<_>>())?;
         Ok(hidden)
     }
 
@@ -221,14 +224,21 @@ impl Decoder {
         self.embeddings.index_select(&tokens, 0)
     }
 
-    fn pass(&self, rows: &PackedRows, past: &[usize], past_columns: usize, cached: bool) -> Result<Pass> {
-        let spans = spans(rows, past);
-        let wide = super::ops::wide(self.dtype);
-        let grid = match cached || !self.device.is_cpu() || self.dtype == DType::F64 {
-            true => Some(Grid::new(&spans, past_columns, self.config.sliding_window, wide, &self.device)?),
-            false => None,
+    fn pass(&self, rows: &PackedRows, cache: Option<&Cache>) -> Result<Pass> {
+        let past = cache.map(|cache| cache.lengths().to_vec()).unwrap_or_default();
+        let spans = spans(rows, &past);
+        let branches = match cache {
+            Some(cache) if !past.is_empty() => cache.branches(),
+            _ => spans
+                .iter()
+                .map(|span| Run { source: Source::Fresh, start: span.start, length: span.new, position: 0 })
+                .map(|run| Branch { queries: vec![run], keys: vec![run] })
+                .collect(),
         };
         let angles = self.rotary.angles(&positions(&spans), self.dtype, &self.device)?;
-        Ok(Pass { rows: Rows { spans, grid }, angles })
+        let lines = cache.map_or(0, |cache| cache.lines());
+        let rows =
+            Rows::new(branches, rows.tokens().len(), lines, self.config.sliding_window, self.dtype, &self.device)?;
+        Ok(Pass { rows, angles })
     }
 }

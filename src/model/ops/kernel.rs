@@ -27,6 +27,16 @@ pub struct Values<'a> {
     range: Range<usize>,
 }
 
+impl Values<'_> {
+    /// The buffer that holds the values, and where they begin in it.
+    pub fn storage(&self) -> Result<(&CpuStorage, usize)> {
+        match &*self.storage {
+            Storage::Cpu(storage) => Ok((storage, self.range.start)),
+            _ => bail!("a CPU kernel got a tensor of another device"),
+        }
+    }
+}
+
 impl<'a> Values<'a> {
     /// Borrows the values; the tensor comes from [`widened`].
     pub fn of(tensor: &'a Tensor) -> Result<Self> {
@@ -60,6 +70,11 @@ pub fn dot(left: &[f32], right: &[f32]) -> f32 {
         }
     }
     lanes.iter().sum::<f32>() + tail
+}
+
+/// output + input · scale, written over `output`.
+pub fn add_scaled(output: &mut [f32], input: &[f32], scale: f32) {
+    output.iter_mut().zip(input).for_each(|(output, input)| *output += input * scale);
 }
 
 /// The largest value, in eight lanes.

@@ -5,7 +5,6 @@
 //! as tensor operations. [`frozen`] is the one bridge to candle's autograd.
 
 pub mod attention;
-mod attention_cpu;
 pub mod cross_entropy;
 pub mod frozen;
 mod kernel;
