@@ -3,9 +3,22 @@
 //! For one row, take the grid of states that enter and leave each layer at each token. What an edit reaches moves while the
 //! edits are trained, all else is constant; what no loss sees is dead. [`Work`] is what is left: reached and live.
 
+mod live;
+mod reach;
+mod shape;
+mod sites;
+#[cfg(test)]
+mod tests;
 mod tokens;
+#[cfg(test)]
+mod toy;
+mod work;
 
+pub use live::Live;
+pub use reach::Reached;
+pub use sites::sites;
 pub use tokens::Tokens;
+pub use work::work;
 
 use crate::intervention::At;
 use serde::{Deserialize, Serialize};
@@ -48,7 +61,7 @@ pub struct Readers {
     pub inputs: usize,
     /// Tokens whose last state the head reads.
     pub head: Tokens,
-    /// Keys and values of every token at every layer are read later, by decoding.
+    /// Keys and values of every token (within the window of the first new one) at every layer are read later, by decoding.
     pub decoding: bool,
 }
 
