@@ -199,7 +199,9 @@ fn choices_are_scored_by_the_losses_that_they_have_as_targets() {
     let interventions = tiny::reference_interventions(&oracle, "untied", false);
     let mut taken = Vec::new();
     for (subject, interventions) in [(Subject::Baseline, None), (Subject::Tuned, Some(&interventions))] {
-        let generator = Generator::new(&decoder, interventions).unwrap();
+        let blocks = interventions.map_or(&[][..], |interventions| &interventions.blocks);
+        let engine = tiny::engine(&decoder, blocks);
+        let generator = Generator::new(&engine, interventions).unwrap();
         let measure = |eval: &Eval, rows: &[EncodedRow]| {
             let task = Task { eval, rows, tokenizer: &tokenizer, subject };
             let mut events = Vec::new();
