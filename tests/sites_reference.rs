@@ -11,6 +11,12 @@ use reftc::execute::train::{Task, Trainer};
 use reftc::intervention::At;
 use std::sync::atomic::AtomicBool;
 
+/// The tolerance of a gradient. With eight edits in one pass the reference's own rounding is 3.5e-5 of exact gradients (those of
+/// the same pass in f64); with two it is at most 3.4e-6.
+fn tolerance(places: &[At]) -> f64 {
+    if places.len() == 1 { 1e-5 } else { 1e-4 }
+}
+
 /// The settings of the oracle, and where each acts.
 fn settings() -> Vec<(&'static str, Vec<At>)> {
     At::ALL.into_iter().map(|at| (at.name(), vec![at])).chain([("together", At::ALL.to_vec())]).collect()
@@ -44,12 +50,12 @@ fn gradients_are_those_of_the_reference() {
             let gradients = Gradients::of(&loss, &parameters).unwrap();
             for (parameter, gradient) in parameters.iter().zip(&gradients.0) {
                 let expected = oracle.get(&format!("{setting}.grad.{number}.{}", oracle_name(parameter)));
-                assert_close(&format!("{setting} {}", parameter.name), gradient, &expected, 1e-5);
+                assert_close(&format!("{setting} {}", parameter.name), gradient, &expected, tolerance(&places));
             }
         }
         let norm = Gradients::of(&loss, &interventions.parameters()).unwrap().norm().unwrap();
         let expected = facts["settings"][setting]["gradient_norms_before_clipping"][0].as_f64().unwrap();
-        assert!((norm / expected - 1.0).abs() < 1e-5, "{setting}: norm {norm}, {expected}");
+        assert!((norm / expected - 1.0).abs() < tolerance(&places), "{setting}: norm {norm}, {expected}");
     }
 }
 

@@ -91,6 +91,9 @@ fn every_field_that_decides_training_is_in_its_hash() {
         ("act       = linear", "act       = relu"),
         ("bias      = false", "bias      = true"),
         ("layers = [2]", "layers = [3]"),
+        ("layers = [2]", "layers = [2], at = block_input"),
+        ("layers = [2]", "layers = [2], at = attention_output"),
+        ("layers = [2]", "layers = [2], at = mlp_output"),
         ("epochs     = 2", "epochs     = 3"),
         ("batch      = 4", "batch      = 5"),
         ("accumulate = 2", "accumulate = 1"),
@@ -167,10 +170,14 @@ fn what_decides_nothing_is_in_no_hash() {
     assert_eq!(first(planned(&without_defaults, &world())).hashes, original, "defaults");
     let moved = SPEC.replace("test.json", "data/test.json");
     assert_eq!(first(planned(&moved, &world())).hashes, original, "paths");
+    let recomputed = changed("clip       = 1.0", "clip = 1.0, recompute = true");
+    assert_eq!(recomputed.hashes, original, "what is computed twice");
+    assert!(recomputed.train.recompute);
+    assert_eq!(changed("layers = [2]", "layers = [2], at = block_output").hashes, original, "the usual place");
 }
 
 #[test]
-fn the_order_of_edits_counts_at_one_layer_only() {
+fn the_order_of_edits_counts_at_one_place_of_a_layer_only() {
     let spec = |blocks: &[&str]| {
         let start = SPEC.find("  intervene edit").expect("the first block");
         let end = SPEC.find("  train {").expect("what follows the blocks");
@@ -183,6 +190,9 @@ fn the_order_of_edits_counts_at_one_layer_only() {
     let both = "direft { layers = [1, 2], positions = f3, rank = 2 }";
     assert_eq!(spec(&[low, high]), spec(&[high, low]));
     assert_ne!(spec(&[low, both]), spec(&[both, low]));
+    let inside = "direft { layers = [1, 2], positions = f3, rank = 2, at = mlp_output }";
+    assert_eq!(spec(&[low, inside]), spec(&[inside, low]), "another place of a layer");
+    assert_ne!(spec(&[low, inside]), spec(&[low, both]));
     let tied = |positions| format!("loreft {{ layers = all, positions = {positions}, rank = 4, tied = true }}");
     assert_eq!(spec(&[&tied("f3+l3")]), spec(&[&tied("l3+f3")]), "segments that share parameters are a set");
     let alone = |tied| format!("loreft {{ layers = all, positions = l3, rank = 4, tied = {tied} }}");
