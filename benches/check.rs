@@ -29,7 +29,7 @@ fn main() {
 
     let (tree, findings) = parse(id, &source.text);
     assert!(findings.is_empty(), "{path} has errors of syntax");
-    let world = RealWorld::new(Locator::new(Cache::from_env(), HubSettings::from_env()));
+    let world = RealWorld::new(Locator::new(HubSettings::from_env(), Cache::from_env()));
     let begun = Instant::now();
     let (spec, _) = check(&tree, source, &world);
     println!("{path}: {lines} lines; first check {:.2} ms", 1e3 * begun.elapsed().as_secs_f64());
