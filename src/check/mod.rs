@@ -4,6 +4,7 @@
 
 mod cycles;
 mod data;
+mod dead;
 mod eval;
 mod evaluate;
 mod experiment;
