@@ -5,6 +5,7 @@
 mod choices;
 mod cycles;
 mod data;
+mod dead;
 mod eval;
 mod evaluate;
 mod experiment;

@@ -3,6 +3,7 @@
 use crate::data::answer::Extractor;
 use crate::data::choices::Choices;
 use crate::data::metric::Metric;
+use crate::data::report::RowShape;
 use crate::data::split::Split;
 use crate::data::template::Template;
 use crate::intervention::Intervention;
@@ -79,6 +80,10 @@ pub struct SplitFacts {
     pub mean_tokens: f64,
     /// Prompt and target tokens of the longest row.
     pub longest_tokens: usize,
+    /// The usable rows that were tokenised, by their lengths.
+    pub shapes: Vec<RowShape>,
+    /// Leading tokens that the prompts of all those rows have in common.
+    pub shared_start: usize,
 }
 
 /// A checked evaluation.

@@ -85,16 +85,18 @@ impl Checker<'_> {
             self.judge_choices(written, gold, &report, &label, &source.source.value.path)?;
         }
         self.judge(data, source, named, context, wanted, &report)?;
-        let prompts: usize = report.prompt_lengths.values().map(|count| count.rows).sum();
-        let prompt_tokens: usize = report.prompt_lengths.iter().map(|(tokens, count)| tokens * count.rows).sum();
+        let shapes = report.shapes();
+        let prompt_tokens: usize = shapes.iter().map(|shape| shape.prompt * shape.rows).sum();
         let scanned_share = table.rows as f64 / report.rows.max(1) as f64;
         let facts = SplitFacts {
             digest: table.digest.clone(),
             rows: table.rows,
             usable: (report.kept() as f64 * scanned_share).round() as usize,
-            mean_prompt: prompt_tokens as f64 / prompts.max(1) as f64,
+            mean_prompt: prompt_tokens as f64 / report.kept().max(1) as f64,
             mean_tokens: report.mean(),
             longest_tokens: report.longest,
+            shapes,
+            shared_start: report.shared_start,
         };
         Some(CheckedSplit { split, facts })
     }
@@ -117,7 +119,7 @@ impl Checker<'_> {
                 form,
             },
         );
-        let key = format!("{rows_key}, the first {SCANNED_ROWS}");
+        let key = format!("{rows_key}, the first {SCANNED_ROWS}, report {}", EncodeReport::VERSION);
         if let Some(report) = self.world.cached("tokens", &key).and_then(|text| serde_json::from_str(&text).ok()) {
             return Ok(report);
         }

@@ -158,7 +158,8 @@ impl Encoded {
             report.supervised += choice.supervised() as u64;
             report.longest = report.longest.max(choice.ids.len());
         }
-        report.prompt_lengths.entry(row.prompt_tokens).or_default().add(row.row);
+        let longest = row.choices.iter().map(|choice| choice.ids.len()).max().unwrap_or(row.ids.len());
+        report.lengths.entry(row.prompt_tokens).or_default().entry(longest).or_default().add(row.row);
         self.rows.push(row);
     }
 }

@@ -82,7 +82,15 @@ fn encode(rows: &Rows, encoder: &Encoder<'_>) -> Result<Encoded> {
             encoded.rows.push(draft.encoded);
         }
     }
+    encoded.report.shared_start = shared_start(&encoded.rows);
     Ok(encoded)
+}
+
+/// How many leading tokens the prompts of all rows have in common.
+fn shared_start(rows: &[EncodedRow]) -> usize {
+    let Some((first, rest)) = rows.split_first() else { return 0 };
+    let common = |shared: &[u32], ids: &[u32]| shared.iter().zip(ids).take_while(|(left, right)| left == right).count();
+    rest.iter().fold(first.prompt_tokens, |shared, row| common(&first.ids[..shared], &row.ids[..row.prompt_tokens]))
 }
 
 struct Encoder<'a> {
@@ -276,7 +284,8 @@ impl Draft {
             report.tokens += self.encoded.ids.len() as u64;
             report.supervised += self.encoded.supervised() as u64;
             report.longest = report.longest.max(self.encoded.ids.len());
-            report.prompt_lengths.entry(self.encoded.prompt_tokens).or_default().add(row);
+            let lengths = report.lengths.entry(self.encoded.prompt_tokens).or_default();
+            lengths.entry(self.encoded.ids.len()).or_default().add(row);
         }
     }
 }

@@ -67,8 +67,18 @@ pub struct EncodeReport {
     /// Tokens of the longest row, and of the longest prompt, before anything was cut.
     pub longest_uncut: usize,
     pub longest_prompt_uncut: usize,
-    /// Rows that were kept, by the tokens of their prompts.
-    pub prompt_lengths: BTreeMap<usize, Count>,
+    /// Rows that were kept, by the tokens of their prompts, then by all their tokens.
+    pub lengths: BTreeMap<usize, BTreeMap<usize, Count>>,
+    /// Leading tokens that the prompts of all rows that were kept have in common.
+    pub shared_start: usize,
+}
+
+/// Rows with as many prompt tokens and as many tokens in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowShape {
+    pub prompt: usize,
+    pub tokens: usize,
+    pub rows: usize,
 }
 
 /// How one segment fits the prompts of a split.
@@ -81,6 +91,9 @@ pub struct SegmentFit {
 }
 
 impl EncodeReport {
+    /// Reports of another version are made anew.
+    pub const VERSION: u32 = 2;
+
     /// Rows that were not taken out.
     pub fn kept(&self) -> usize {
         self.rows - self.dropped.rows
@@ -94,14 +107,21 @@ impl EncodeReport {
     /// How a segment fits the prompts of the rows that were kept.
     pub fn fit(&self, segment: Segment) -> SegmentFit {
         let mut fit = SegmentFit::default();
-        for (&tokens, &count) in &self.prompt_lengths {
+        for (&tokens, rows) in &self.lengths {
+            let add = |count: &mut Count| rows.values().for_each(|&rows| count.merge(rows));
             if segment.is_clipped(tokens) {
-                fit.clipped.merge(count);
+                add(&mut fit.clipped);
             }
             if segment.resolve(tokens).is_empty() {
-                fit.empty.merge(count);
+                add(&mut fit.empty);
             }
         }
         fit
+    }
+
+    /// The shapes of the rows that were kept, in their order.
+    pub fn shapes(&self) -> Vec<RowShape> {
+        let rows = self.lengths.iter().flat_map(|(&prompt, rows)| rows.iter().map(move |row| (prompt, row)));
+        rows.map(|(prompt, (&tokens, count))| RowShape { prompt, tokens, rows: count.rows }).collect()
     }
 }
