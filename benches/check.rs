@@ -7,7 +7,7 @@
 use reftc::check::check;
 use reftc::model::hub::HubSettings;
 use reftc::model::located::Locator;
-use reftc::plan::lower;
+use reftc::plan::{Means, lower};
 use reftc::source::Sources;
 use reftc::store::cache::Cache;
 use reftc::syntax::{format, parse};
@@ -37,7 +37,7 @@ fn main() {
     print("parse", || parse(id, &source.text));
     print("format", || format(&tree, &source.text));
     print("check", || check(&tree, source, &world));
-    print("plan", || lower(&spec));
+    print("plan", || lower(&spec, Means::default()));
 }
 
 fn print<T>(name: &str, mut run: impl FnMut() -> T) {

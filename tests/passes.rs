@@ -84,7 +84,7 @@ fn train(
     let rows = rows();
     let engine = Engine::new(decoder, blocks, passes, cache.map(|cache| (cache, "tiny")));
     let mut plan = tiny::plan(2, 3, 2, 5e-3, tiny::CONSTANT);
-    plan.recompute = recompute;
+    plan.fit.recompute = recompute;
     let interventions = Interventions::new(blocks, 32, 5, &Device::Cpu).unwrap();
     let task = Task { engine: &engine, rows: &rows, plan: &plan, seed: 5 };
     let mut trainer = Trainer::new(task, interventions).unwrap();

@@ -39,10 +39,9 @@ fn train(
     let decoder = tiny::decoder();
     let interventions = Interventions::new(std::slice::from_ref(block), 32, seed, &Device::Cpu).unwrap();
     let engine = tiny::engine(&decoder, std::slice::from_ref(block));
-    let mut trainer = Trainer::new(Task { engine: &engine, rows, plan, seed }, interventions).unwrap();
-    if let Some(tokens) = pass_tokens {
-        trainer.limit_pass(tokens);
-    }
+    let mut plan = plan.clone();
+    plan.fit.pass_tokens = pass_tokens.unwrap_or(plan.fit.pass_tokens);
+    let mut trainer = Trainer::new(Task { engine: &engine, rows, plan: &plan, seed }, interventions).unwrap();
     trainer.run(&AtomicBool::new(false), &mut |_| {}, &mut |_, _, _| Ok(())).unwrap();
     save::tensors(trainer.interventions()).unwrap().into_iter().collect()
 }

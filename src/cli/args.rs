@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::plan::Means;
 use crate::plan::passes::Passes;
 use crate::store::frozen::Budget;
 use crate::syntax::parse_size;
@@ -99,6 +100,26 @@ pub struct CacheArgs {
     pub cache_budget: Budget,
 }
 
+/// By what means a plan is run. Results depend on it by rounding only.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct MeansArgs {
+    /// Passes of the plan that are on: all, none, or some, as in reach,live,hoist,pack,share
+    #[arg(long, value_name = "LIST", default_value_t = Passes::ALL)]
+    pub passes: Passes,
+
+    /// What the process may hold in training, as in 2GiB: forward passes get smaller, and if need be their states are
+    /// computed again for the backward pass
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub memory_budget: Option<u64>,
+}
+
+impl MeansArgs {
+    /// As the plan takes them.
+    pub fn means(self) -> Means {
+        Means { passes: self.passes, memory_budget: self.memory_budget }
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Spec files
@@ -131,9 +152,8 @@ pub struct PlanArgs {
     #[arg(long, value_name = "NAME")]
     pub experiment: Option<String>,
 
-    /// Passes of the plan that are on: all, none, or some, as in reach,live,hoist,pack,share
-    #[arg(long, value_name = "LIST", default_value_t = Passes::ALL)]
-    pub passes: Passes,
+    #[command(flatten)]
+    pub means: MeansArgs,
 
     /// The whole plan as JSON
     #[arg(long)]
@@ -154,9 +174,8 @@ pub struct RunArgs {
     #[arg(long)]
     pub watch: bool,
 
-    /// Passes of the plan that are on: all, none, or some, as in reach,live,hoist,pack,share
-    #[arg(long, value_name = "LIST", default_value_t = Passes::ALL)]
-    pub passes: Passes,
+    #[command(flatten)]
+    pub means: MeansArgs,
 
     /// Run finished stages again
     #[arg(long)]

@@ -2,8 +2,7 @@
 
 use crate::check::{self, Spec};
 use crate::diag::{Code, Diagnostic, Result, Severity, in_order, reason, suggest};
-use crate::plan::passes::Passes;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Means, Plan};
 use crate::source::{FileId, Sources};
 use crate::syntax;
 use crate::syntax::tree::File;
@@ -24,9 +23,9 @@ impl Compiled {
         self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
-    /// The plan of the spec for these passes; only of use without errors.
-    pub fn plan(&self, passes: Passes) -> Plan {
-        plan::lower(&self.spec, passes)
+    /// The plan of the spec, to be run by these means; only of use without errors.
+    pub fn plan(&self, means: Means) -> Plan {
+        plan::lower(&self.spec, means)
     }
 
     /// The text of the spec as it was read.

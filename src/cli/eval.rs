@@ -21,6 +21,9 @@ pub fn eval(arguments: &EvalArgs, session: &Session, output: &Output) -> ExitCod
     let mut progress = Progress::new(output);
     let outcome = measure(arguments, &mut models, &mut progress);
     progress.end();
+    if let Some(warning) = models.frozen().take_warning() {
+        output.findings(&[*warning], &Default::default());
+    }
     match outcome {
         Ok(outcome) if outcome.interrupted => {
             output.note(&format!("interrupted {}; the evaluations before it are kept", progress.under_way()));
@@ -47,8 +50,7 @@ pub fn eval(arguments: &EvalArgs, session: &Session, output: &Output) -> ExitCod
 fn measure(arguments: &EvalArgs, models: &mut Models, progress: &mut Progress<'_>) -> Result<Outcome> {
     let found = find::run(&arguments.runs, &arguments.run)?;
     interruptible(|interrupt| {
-        experiment::measure_again(&found.path, arguments.eval.as_deref(), models, interrupt, &mut |event| {
-            progress.show(&event);
-        })
+        let (eval, passes) = (arguments.eval.as_deref(), arguments.passes);
+        experiment::measure_again(&found.path, eval, passes, models, interrupt, &mut |event| progress.show(&event))
     })
 }

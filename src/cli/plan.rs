@@ -5,8 +5,7 @@ use super::compile::{Compiled, compile};
 use super::output::Output;
 use crate::diag::suggest;
 use crate::digest;
-use crate::plan::Plan;
-use crate::plan::passes::Passes;
+use crate::plan::{Means, Plan};
 use crate::report;
 use crate::world::World;
 use std::process::ExitCode;
@@ -14,7 +13,7 @@ use std::process::ExitCode;
 /// Prints the plan of a spec.
 pub fn plan(arguments: &PlanArgs, world: &dyn World, output: &Output) -> ExitCode {
     let compiled = compile(&arguments.spec, world);
-    let plan = match select(&compiled, arguments.experiment.as_deref(), arguments.passes, output) {
+    let plan = match select(&compiled, arguments.experiment.as_deref(), arguments.means.means(), output) {
         Ok(plan) => plan,
         Err(code) => return code,
     };
@@ -29,12 +28,7 @@ pub fn plan(arguments: &PlanArgs, world: &dyn World, output: &Output) -> ExitCod
 }
 
 /// The plan of all experiments or of one, after its findings are shown; else the exit code.
-pub fn select(
-    compiled: &Compiled,
-    experiment: Option<&str>,
-    passes: Passes,
-    output: &Output,
-) -> Result<Plan, ExitCode> {
+pub fn select(compiled: &Compiled, experiment: Option<&str>, means: Means, output: &Output) -> Result<Plan, ExitCode> {
     if !compiled.diagnostics.is_empty() {
         output.findings(&compiled.diagnostics, &compiled.sources);
         output.summary(&compiled.diagnostics);
@@ -42,7 +36,7 @@ pub fn select(
     if compiled.has_errors() {
         return Err(ExitCode::from(1));
     }
-    let mut plan = compiled.plan(passes);
+    let mut plan = compiled.plan(means);
     if let Some(name) = experiment {
         let names: Vec<String> = plan.experiments.iter().map(|experiment| experiment.name.clone()).collect();
         plan.experiments.retain(|experiment| experiment.name == name);

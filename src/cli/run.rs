@@ -69,7 +69,7 @@ fn once(
         // Before the run: what is saved while it goes on is reported after it.
         watcher.update(session.world.touched().into_iter().chain([arguments.spec.clone()]));
     }
-    let mut plan = match select(&compiled, arguments.experiment.as_deref(), arguments.passes, output) {
+    let mut plan = match select(&compiled, arguments.experiment.as_deref(), arguments.means.means(), output) {
         Ok(plan) => plan,
         Err(code) => return code,
     };
@@ -86,7 +86,7 @@ fn once(
         }
         let shown = std::mem::replace(&mut compiled, compile(&arguments.spec, &session.world)).diagnostics;
         compiled.diagnostics.retain(|diagnostic| !shown.contains(diagnostic));
-        plan = match select(&compiled, arguments.experiment.as_deref(), arguments.passes, output) {
+        plan = match select(&compiled, arguments.experiment.as_deref(), arguments.means.means(), output) {
             Ok(plan) => plan,
             Err(code) => return code,
         };
@@ -113,6 +113,9 @@ fn once(
             })
         });
         progress.end();
+        if let Some(warning) = models.frozen().take_warning() {
+            output.findings(&[*warning], &compiled.sources);
+        }
         match outcome {
             Ok(outcome) => {
                 show(&outcome, arguments, output);
@@ -145,8 +148,11 @@ fn again(arguments: &RunArgs) -> String {
     if let Some(name) = &arguments.experiment {
         command.push_str(&format!(" --experiment {}", quoted(name)));
     }
-    if arguments.passes != Passes::ALL {
-        command.push_str(&format!(" --passes {}", arguments.passes));
+    if arguments.means.passes != Passes::ALL {
+        command.push_str(&format!(" --passes {}", arguments.means.passes));
+    }
+    if let Some(bytes) = arguments.means.memory_budget {
+        command.push_str(&format!(" --memory-budget {bytes}"));
     }
     if arguments.runs != Path::new("runs") {
         command.push_str(&format!(" --runs {}", quoted(&arguments.runs.to_string_lossy())));

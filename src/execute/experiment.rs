@@ -16,6 +16,7 @@ use crate::intervention::units::Interventions;
 use crate::intervention::{engine_failed, save};
 use crate::model::config::ModelSource;
 use crate::model::device;
+use crate::plan::passes::Passes;
 use crate::plan::{Eval, Experiment};
 use crate::store::atomic;
 use crate::store::environment::Environment;
@@ -102,18 +103,20 @@ pub fn reopen(folder: &Path, models: &Models) -> Result<(Experiment, Interventio
     Ok((experiment, interventions))
 }
 
-/// Runs the evaluations of an earlier run again, all or the one of that name.
+/// Runs the evaluations of an earlier run again, all or the one of that name, with its passes or with these.
 ///
 /// # Errors
 /// Those of [`reopen`]; E0504 where the run has no evaluation of that name.
 pub fn measure_again(
     path: &Path,
     only: Option<&str>,
+    passes: Option<Passes>,
     models: &mut Models,
     interrupt: &AtomicBool,
     emit: &mut dyn FnMut(Event),
 ) -> Result<Outcome> {
-    let (experiment, interventions) = reopen(path, models)?;
+    let (mut experiment, interventions) = reopen(path, models)?;
+    experiment.passes = passes.unwrap_or(experiment.passes);
     let names: Vec<&str> = experiment.evals.iter().map(|eval| eval.name.as_str()).collect();
     if let Some(name) = only.filter(|name| !names.contains(name)) {
         let diagnostic = Diagnostic::new(Code::RunNotFound, format!("the run has no evaluation named `{name}`"));

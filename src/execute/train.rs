@@ -11,7 +11,6 @@ use crate::intervention::edits::{BatchEdits, Dropout};
 use crate::intervention::engine_failed;
 use crate::intervention::formula::Edit;
 use crate::intervention::units::Interventions;
-use crate::model::config::ModelConfig;
 use crate::plan::Train;
 use candle_core::Tensor;
 use std::path::Path;
@@ -35,8 +34,6 @@ pub struct Trainer<'a> {
     steps: Steps,
     interventions: Interventions,
     optimizer: AdamW,
-    /// Tokens of one forward pass, see [`Trainer::limit_pass`].
-    pass_tokens: usize,
 }
 
 /// What [`Trainer::advance`] did.
@@ -73,8 +70,7 @@ impl<'a> Trainer<'a> {
     pub fn new(task: Task<'a>, interventions: Interventions) -> Result<Self> {
         let optimizer = AdamW::new(interventions.parameters(), task.plan.optimizer).map_err(engine_failed)?;
         let steps = Steps::of(task.plan, task.rows.len());
-        let pass_tokens = pass_tokens(task.engine.decoder.config());
-        Ok(Self { task, steps, interventions, optimizer, pass_tokens })
+        Ok(Self { task, steps, interventions, optimizer })
     }
 
     /// A training that goes on where a checkpoint was saved: the same bits as if it had never stopped.
@@ -106,12 +102,6 @@ impl<'a> Trainer<'a> {
     /// Optimizer steps of the whole training.
     pub fn steps(&self) -> usize {
         self.steps.total()
-    }
-
-    /// Runs rows of one batch in forward passes of at most this many tokens. Every token keeps its weight, so this changes memory
-    /// and time, and results by rounding only. The default follows from the model's shape, never from the machine.
-    pub fn limit_pass(&mut self, tokens: usize) {
-        self.pass_tokens = tokens;
     }
 
     /// Takes all steps that are left. `between` is called after each step, for evaluations along the way.
@@ -229,7 +219,7 @@ impl<'a> Trainer<'a> {
         if !self.task.engine.passes().pack {
             return rows.into_iter().map(|row| vec![row]).collect();
         }
-        groups(rows, self.pass_tokens, |row| {
+        groups(rows, self.task.plan.fit.pass_tokens, |row| {
             let input = input(row.row);
             self.task.engine.worked_tokens(input.prompt_tokens, input.tokens.len())
         })
@@ -239,7 +229,7 @@ impl<'a> Trainer<'a> {
     fn pass(&self, step: usize, edits: &[Edit], rows: &[StepRow<'_>]) -> candle_core::Result<(f64, Gradients, Reuse)> {
         let decoder = self.task.engine.decoder;
         let mut pass = LossBatch::new(self.task.engine, &rows.iter().map(|row| row.row).collect::<Vec<_>>())?;
-        pass.packed.pass.recompute = self.task.plan.recompute;
+        pass.packed.pass.recompute = self.task.plan.fit.recompute;
         let dropout = Dropout { seed: self.task.seed, epoch: self.steps.epoch(step) };
         let edits = BatchEdits::new(&self.interventions, edits, &pass.packed, Some(dropout))?;
         let weights = rows.iter().flat_map(|row| std::iter::repeat_n(row.weight as f32, row.row.supervised()));
@@ -275,15 +265,4 @@ impl<'a> Trainer<'a> {
         let help = format!("set a lower rate: `lr = {:.0e}`", self.task.plan.learning_rate / 3.0);
         Box::new(Diagnostic::new(Code::LossNotFinite, message).note(note).help(help))
     }
-}
-
-/// Bytes of what a forward pass keeps for its backward pass.
-const PASS_BYTES: usize = 2 << 30;
-
-/// Tokens of one forward pass. For each layer a token keeps the inputs of both halves of the block, queries, keys and values, gate and
-/// up, and the states that an edit copies.
-fn pass_tokens(config: &ModelConfig) -> usize {
-    let attention = (config.heads + 2 * config.key_value_heads) * config.head_dim;
-    let floats = 4 * config.hidden_size + attention + 2 * config.intermediate_size;
-    (PASS_BYTES / (4 * floats * config.layers).max(1)).max(512)
 }

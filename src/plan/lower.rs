@@ -1,15 +1,14 @@
 //! From the checked spec to the plan: defaults written out, steps and costs counted, stages hashed.
 
-use super::passes::Passes;
-use super::{Cost, Eval, Experiment, Model, Parameters, Plan, Schedule, Train, cost, hash};
+use super::{Cost, Eval, Experiment, Means, Model, Parameters, Plan, Schedule, Train, cost, hash, memory};
 use crate::check::spec::{self, Spec};
 
-/// Lowers every experiment of a spec, for these passes.
-pub fn lower(spec: &Spec, passes: Passes) -> Plan {
-    Plan { experiments: spec.experiments.iter().map(|checked| experiment(checked, passes)).collect() }
+/// Lowers every experiment of a spec, to be run by these means.
+pub fn lower(spec: &Spec, means: Means) -> Plan {
+    Plan { experiments: spec.experiments.iter().map(|checked| experiment(checked, means)).collect() }
 }
 
-fn experiment(checked: &spec::Experiment, passes: Passes) -> Experiment {
+fn experiment(checked: &spec::Experiment, means: Means) -> Experiment {
     let hidden = checked.model.config.hidden_size;
     let interventions = checked.interventions.iter().map(|block| block.parameter_count(hidden)).sum();
     let model = checked.model.config.parameters();
@@ -25,9 +24,9 @@ fn experiment(checked: &spec::Experiment, passes: Passes) -> Experiment {
             config: checked.model.config.clone(),
         },
         interventions: checked.interventions.clone(),
-        train: train(&checked.train),
+        train: train(checked, means),
         evals: checked.evals.iter().map(eval).collect(),
-        passes,
+        passes: means.passes,
         parameters,
         cost: Cost::default(),
         hashes: hash::hashes(checked),
@@ -36,7 +35,9 @@ fn experiment(checked: &spec::Experiment, passes: Passes) -> Experiment {
     experiment
 }
 
-fn train(checked: &spec::Train) -> Train {
+fn train(experiment: &spec::Experiment, means: Means) -> Train {
+    let (checked, model) = (&experiment.train, &experiment.model);
+    let longest = checked.split.facts.longest_tokens;
     let mut train = Train {
         split: checked.split.split.clone(),
         epochs: checked.epochs,
@@ -46,7 +47,7 @@ fn train(checked: &spec::Train) -> Train {
         schedule: Schedule { shape: checked.schedule, warmup_share: checked.warmup, warmup: 0 },
         optimizer: checked.optimizer,
         clip: checked.clip,
-        recompute: checked.recompute,
+        fit: memory::fit(&model.config, model.precision, checked.recompute, means.memory_budget, longest),
         steps: 0,
         rows: 0,
     };

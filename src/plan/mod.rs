@@ -5,6 +5,7 @@
 pub mod cost;
 mod hash;
 mod lower;
+mod memory;
 pub mod passes;
 
 pub use hash::NUMERICS;
@@ -73,11 +74,29 @@ pub struct Train {
     pub clip: Option<f64>,
     /// Activations are computed again in the backward pass instead of being kept; it changes no bit of a result.
     #[serde(default)]
-    pub recompute: bool,
+    /// How the steps are fitted into memory.
+    pub fit: Fit,
     /// Optimizer steps of the whole training.
     pub steps: usize,
     /// Rows after slices; rows without a target are not yet taken out.
     pub rows: usize,
+}
+
+/// How much of a step goes through the model at once, and what is kept of it for the backward pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fit {
+    /// Tokens of a forward pass at most; but one row is never split.
+    pub pass_tokens: usize,
+    /// Blocks keep their input only, and work out the rest again.
+    pub recompute: bool,
+}
+
+/// By what means a plan is run; nothing that results depend on but for rounding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Means {
+    pub passes: Passes,
+    /// Bytes that the process may hold in training.
+    pub memory_budget: Option<u64>,
 }
 
 /// How the learning rate moves over the steps.

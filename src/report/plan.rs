@@ -46,7 +46,7 @@ pub fn text(experiment: &Experiment, style: Style) -> String {
     line("training", format!("{} of {}", units::counted(train.rows, "row"), source(&train.split.source)));
     line("", steps(train));
     line("", rate(train));
-    if train.recompute {
+    if train.fit.recompute {
         line("", "activations recomputed in the backward pass".to_owned());
     }
     let cost = &experiment.cost;

@@ -2,6 +2,7 @@
 
 use crate::support::{checked, completed, world};
 use reftc::data::report::RowShape;
+use reftc::plan::Means;
 use reftc::plan::passes::Passes;
 use reftc::plan::{self, Cost};
 
@@ -19,7 +20,7 @@ fn costs(intervention: &str, passes: &str) -> (Cost, Vec<RowShape>) {
     let (diagnostics, spec) = checked(&text, &world());
     assert_eq!(diagnostics, [], "{text}");
     let passes: Passes = passes.parse().expect("these are passes");
-    let plan = plan::lower(&spec, passes);
+    let plan = plan::lower(&spec, Means { passes, ..Default::default() });
     (plan.experiments[0].cost, spec.experiments[0].train.split.facts.shapes.clone())
 }
 

@@ -172,7 +172,7 @@ fn what_decides_nothing_is_in_no_hash() {
     assert_eq!(first(planned(&moved, &world())).hashes, original, "paths");
     let recomputed = changed("clip       = 1.0", "clip = 1.0, recompute = true");
     assert_eq!(recomputed.hashes, original, "what is computed twice");
-    assert!(recomputed.train.recompute);
+    assert!(recomputed.train.fit.recompute);
     assert_eq!(changed("layers = [2]", "layers = [2], at = block_output").hashes, original, "the usual place");
 }
 

@@ -13,7 +13,7 @@ use reftc::model::config::{ModelConfig, Precision};
 use reftc::model::decoder::Decoder;
 use reftc::model::files::ModelFiles;
 use reftc::plan::passes::Passes;
-use reftc::plan::{Activation, Intervention, Optimizer, Overlong, Schedule, ScheduleShape, Split, Train};
+use reftc::plan::{Activation, Fit, Intervention, Optimizer, Overlong, Schedule, ScheduleShape, Split, Train};
 
 /// Prompt and target of the rows of the tiny batch.
 pub const ROWS: [(&[u32], &[u32]); 4] = [
@@ -141,7 +141,7 @@ pub fn plan(epochs: usize, batch: usize, accumulate: usize, learning_rate: f64, 
         schedule,
         optimizer: Optimizer { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 },
         clip: Some(1.0),
-        recompute: false,
+        fit: Fit { pass_tokens: 1000, recompute: false },
         steps: 0,
         rows: 0,
     }

@@ -27,7 +27,7 @@ pub(super) fn estimate(experiment: &Experiment, facts: &SplitFacts) -> Cost {
         all.add(&counter.row(*shape), scale * shape.rows as f64);
     }
     let rows = facts.usable.max(1) as f64;
-    let (epochs, batch) = (train.epochs as f64, train.batch as f64);
+    let (epochs, batch) = (train.epochs as f64, (train.batch * train.accumulate) as f64);
     let passes = &experiment.passes;
     // A forward pass computes the common beginning for one of its rows.
     let beginnings = if passes.share { all.beginning * (rows / batch).ceil() / rows } else { all.beginning };
