@@ -1,6 +1,7 @@
 //! The loss of next-token prediction, with its gradient worked out on the way.
 
-use super::kernel::{Values, exp, on_cpu, wide, widened};
+use super::arithmetic::{STRETCH, exponentials, maximum, scale, sum_of_exponentials, widest};
+use super::kernel::{Values, on_cpu, wide, widened};
 use candle_core::{D, DType, Result, Tensor};
 use rayon::prelude::*;
 
@@ -41,26 +42,39 @@ fn on_slices(logits: &Tensor, targets: &Tensor, wanted: bool) -> Result<(Tensor,
     let values = Values::of(&wide_logits)?;
     let mut losses = vec![0f32; rows];
     let mut gradient = vec![0f32; if wanted { rows * vocabulary } else { 0 }];
-    let row_loss = |row: &[f32], target: u32| {
-        let highest = super::kernel::maximum(row);
-        let sum: f64 = row.chunks(64).map(|chunk| f64::from(chunk.iter().map(|x| exp(x - highest)).sum::<f32>())).sum();
-        let target = row.get(target as usize).copied().unwrap_or(f32::NAN);
-        (highest, sum as f32, (sum.ln() - f64::from(target - highest)) as f32)
-    };
     let rows_of_losses = losses.par_iter_mut().zip(values.par_chunks(vocabulary)).zip(&targets);
     if wanted {
         rows_of_losses.zip(gradient.par_chunks_mut(vocabulary)).for_each(|(((loss, row), &target), gradient)| {
-            let (highest, sum, row_loss) = row_loss(row, target);
-            *loss = row_loss;
-            let inverse = 1.0 / sum;
-            gradient.iter_mut().zip(row).for_each(|(gradient, x)| *gradient = exp(x - highest) * inverse);
-            if let Some(at_target) = gradient.get_mut(target as usize) {
-                *at_target -= 1.0;
-            }
+            *loss = widest!(gradient_of_row(gradient, row, target as usize));
         });
         let gradient = Tensor::from_vec(gradient, (rows, vocabulary), logits.device())?;
         return Ok((Tensor::from_vec(losses, rows, logits.device())?, Some(gradient)));
     }
-    rows_of_losses.for_each(|((loss, row), &target)| *loss = row_loss(row, target).2);
+    rows_of_losses.for_each(|((loss, row), &target)| *loss = widest!(loss_of_row(row, target as usize)));
     Ok((Tensor::from_vec(losses, rows, logits.device())?, None))
+}
+
+#[inline(always)]
+fn loss_of_row<const FUSED: bool>(row: &[f32], target: usize) -> f32 {
+    let highest = maximum::<FUSED>(row);
+    loss(row, target, highest, sum_of_exponentials::<FUSED>(row, highest))
+}
+
+/// The loss; writes its gradient.
+#[inline(always)]
+fn gradient_of_row<const FUSED: bool>(gradient: &mut [f32], row: &[f32], target: usize) -> f32 {
+    let highest = maximum::<FUSED>(row);
+    gradient.copy_from_slice(row);
+    // In stretches, as one f32 would lose digits over a whole vocabulary.
+    let sum = gradient.chunks_mut(STRETCH).map(|stretch| f64::from(exponentials::<FUSED>(stretch, highest))).sum();
+    scale::<FUSED>(gradient, (1.0 / sum) as f32);
+    if let Some(at_target) = gradient.get_mut(target) {
+        *at_target -= 1.0;
+    }
+    loss(row, target, highest, sum)
+}
+
+fn loss(row: &[f32], target: usize, highest: f32, sum: f64) -> f32 {
+    let target = row.get(target).copied().unwrap_or(f32::NAN);
+    (sum.ln() - f64::from(target - highest)) as f32
 }

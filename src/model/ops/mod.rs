@@ -4,8 +4,11 @@
 //! records. On the CPU they run our own kernels over f32 slices, on all threads; elsewhere (and for f64) the same formulas
 //! as tensor operations. [`frozen`] is the one bridge to candle's autograd.
 
+mod arithmetic;
 pub mod attention;
 pub mod cross_entropy;
+#[cfg(target_arch = "x86_64")]
+mod few_rows;
 pub mod frozen;
 mod kernel;
 pub mod linear;

@@ -1,5 +1,6 @@
 //! The sum of a residual connection.
 
+use super::arithmetic::{add_scaled, widest};
 use super::kernel::{Values, on_cpu};
 use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Result, Tensor, bail};
 use rayon::prelude::*;
@@ -32,7 +33,7 @@ impl InplaceOp1 for Add<'_> {
             bail!("a residual sum in place needs a contiguous f32 tensor")
         };
         let pieces = values[start..end].par_chunks_mut(VALUES_PER_TASK).zip(self.0.par_chunks(VALUES_PER_TASK));
-        pieces.for_each(|(sums, values)| sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value));
+        pieces.for_each(|(sums, values)| widest!(add_scaled(sums, values, 1.0)));
         Ok(())
     }
 }

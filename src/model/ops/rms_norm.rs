@@ -1,6 +1,7 @@
 //! Root-mean-square normalisation with a frozen scale (Zhang & Sennrich 2019), computed in f32.
 
-use super::kernel::{ROWS_PER_TASK, Values, dot, on_cpu, wide, widened};
+use super::arithmetic::{dot, product_sum, widest};
+use super::kernel::{ROWS_PER_TASK, Values, on_cpu, wide, widened};
 use candle_core::{D, Result, Tensor};
 use rayon::prelude::*;
 
@@ -50,10 +51,7 @@ impl RmsNorm {
         let size = weight.len();
         let mut output = vec![0f32; values.len()];
         output.par_chunks_mut(size).zip(values.par_chunks(size)).with_min_len(ROWS_PER_TASK).for_each(|(output, x)| {
-            let inverse = inverse(x, self.epsilon);
-            for i in 0..size {
-                output[i] = weight[i] * (x[i] * inverse);
-            }
+            widest!(forward_row(output, x, &weight, self.epsilon as f32));
         });
         Tensor::from_vec(output, input.shape(), input.device())
     }
@@ -65,19 +63,33 @@ impl RmsNorm {
         let mut output = vec![0f32; values.len()];
         let rows = output.par_chunks_mut(size).zip(values.par_chunks(size)).zip(gradient.par_chunks(size));
         rows.with_min_len(ROWS_PER_TASK).for_each(|((output, x), gradient)| {
-            let inverse = inverse(x, self.epsilon);
-            for i in 0..size {
-                output[i] = weight[i] * gradient[i];
-            }
-            let along = dot(output, x) / size as f32 * inverse * inverse;
-            for i in 0..size {
-                output[i] = inverse * (output[i] - x[i] * along);
-            }
+            widest!(backward_row(output, x, gradient, &weight, self.epsilon as f32));
         });
         Tensor::from_vec(output, input.shape(), input.device())
     }
 }
 
-fn inverse(x: &[f32], epsilon: f64) -> f32 {
-    1.0 / (dot(x, x) / x.len() as f32 + epsilon as f32).sqrt()
+#[inline(always)]
+fn forward_row<const FUSED: bool>(output: &mut [f32], x: &[f32], weight: &[f32], epsilon: f32) {
+    let inverse = inverse::<FUSED>(x, epsilon);
+    for ((output, x), weight) in output.iter_mut().zip(x).zip(weight) {
+        *output = weight * (x * inverse);
+    }
+}
+
+#[inline(always)]
+fn backward_row<const FUSED: bool>(output: &mut [f32], x: &[f32], gradient: &[f32], weight: &[f32], epsilon: f32) {
+    let inverse = inverse::<FUSED>(x, epsilon);
+    for ((output, gradient), weight) in output.iter_mut().zip(gradient).zip(weight) {
+        *output = weight * gradient;
+    }
+    let along = dot::<FUSED>(output, x) / x.len() as f32 * inverse * inverse;
+    for (output, &x) in output.iter_mut().zip(x) {
+        *output = inverse * product_sum::<FUSED>(-along, x, *output);
+    }
+}
+
+#[inline(always)]
+fn inverse<const FUSED: bool>(x: &[f32], epsilon: f32) -> f32 {
+    1.0 / (dot::<FUSED>(x, x) / x.len() as f32 + epsilon).sqrt()
 }

@@ -1,5 +1,6 @@
 //! Rotary position embedding (Su et al. 2021) in the half-split order of Hugging Face checkpoints.
 
+use super::arithmetic::{product_sum, widest};
 use super::kernel::{ROWS_PER_TASK, Values, on_cpu, wide, widened};
 use crate::model::config::{Rope, RopeScaling};
 use candle_core::{D, DType, Device, Result, Tensor};
@@ -76,14 +77,7 @@ impl Angles {
             rows.with_min_len(ROWS_PER_TASK).for_each(|(((output, row), cosine), sine)| {
                 let rotated = heads * 2 * half;
                 output[rotated..].copy_from_slice(&row[rotated..]);
-                for (output, head) in output[..rotated].chunks_exact_mut(2 * half).zip(row.chunks_exact(2 * half)) {
-                    let ((x_out, y_out), (x, y)) = (output.split_at_mut(half), head.split_at(half));
-                    for i in 0..half {
-                        let sine = sign as f32 * sine[i];
-                        x_out[i] = x[i] * cosine[i] - y[i] * sine;
-                        y_out[i] = y[i] * cosine[i] + x[i] * sine;
-                    }
-                }
+                widest!(rotate_heads(&mut output[..rotated], &row[..rotated], cosine, sine, sign as f32));
             });
             return Tensor::from_vec(output, (tokens, width), input.device())?.to_dtype(input.dtype());
         }
@@ -96,5 +90,21 @@ impl Angles {
         let rotated = Tensor::cat(&[x_out, y_out], D::Minus1)?.reshape((tokens, heads * 2 * half))?;
         let rest = input.narrow(1, heads * 2 * half, width - heads * 2 * half)?;
         Tensor::cat(&[rotated.to_dtype(input.dtype())?, rest], 1)
+    }
+}
+
+/// Rotates all heads of one token by the same angles.
+#[inline(always)]
+fn rotate_heads<const FUSED: bool>(output: &mut [f32], input: &[f32], cosine: &[f32], sine: &[f32], sign: f32) {
+    let half = cosine.len();
+    let sine = &sine[..half];
+    for (output, head) in output.chunks_exact_mut(2 * half).zip(input.chunks_exact(2 * half)) {
+        let ((x_out, y_out), (x, y)) = (output.split_at_mut(half), head.split_at(half));
+        let (y_out, y) = (&mut y_out[..half], &y[..half]);
+        for i in 0..half {
+            let sine = sign * sine[i];
+            x_out[i] = product_sum::<FUSED>(x[i], cosine[i], -(y[i] * sine));
+            y_out[i] = product_sum::<FUSED>(y[i], cosine[i], x[i] * sine);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The gated activation between the feed-forward projections (Shazeer 2020).
 
-use super::kernel::{ROWS_PER_TASK, Values, on_cpu, sigmoid, wide, widened};
+use super::arithmetic::{sigmoid, widest};
+use super::kernel::{ROWS_PER_TASK, Values, on_cpu, wide, widened};
 use candle_core::{D, Result, Tensor};
 use rayon::prelude::*;
 
@@ -14,10 +15,7 @@ pub fn forward(gate_up: &Tensor) -> Result<Tensor> {
         let mut output = vec![0f32; tokens * width / 2];
         let rows = output.par_chunks_mut(width / 2).zip(values.par_chunks(width));
         rows.with_min_len(ROWS_PER_TASK).for_each(|(output, row)| {
-            let (gate, up) = row.split_at(width / 2);
-            for ((output, &gate), &up) in output.iter_mut().zip(gate).zip(up) {
-                *output = gate * sigmoid(gate) * up;
-            }
+            widest!(forward_row(output, row));
         });
         return Tensor::from_vec(output, (tokens, width / 2), gate_up.device())?.to_dtype(dtype);
     }
@@ -36,14 +34,7 @@ pub fn backward(gate_up: &Tensor, gradient: &Tensor) -> Result<Tensor> {
         let mut output = vec![0f32; tokens * width];
         let rows = output.par_chunks_mut(width).zip(values.par_chunks(width)).zip(gradients.par_chunks(width / 2));
         rows.with_min_len(ROWS_PER_TASK).for_each(|((output, row), gradient)| {
-            let (gate, up) = row.split_at(width / 2);
-            let (gate_gradient, up_gradient) = output.split_at_mut(width / 2);
-            let (gate, up, gradient) = (&gate[..width / 2], &up[..width / 2], &gradient[..width / 2]);
-            for i in 0..width / 2 {
-                let s = sigmoid(gate[i]);
-                gate_gradient[i] = gradient[i] * up[i] * s * (1.0 + gate[i] * (1.0 - s));
-                up_gradient[i] = gradient[i] * gate[i] * s;
-            }
+            widest!(backward_row(output, row, gradient));
         });
         return Tensor::from_vec(output, (tokens, width), gate_up.device())?.to_dtype(dtype);
     }
@@ -54,6 +45,27 @@ pub fn backward(gate_up: &Tensor, gradient: &Tensor) -> Result<Tensor> {
     let gate_gradient = ((&gradient * up)? * slope)?;
     let up_gradient = (gradient * (gate * s)?)?;
     Tensor::cat(&[gate_gradient, up_gradient], D::Minus1)?.to_dtype(gate_up.dtype())
+}
+
+#[inline(always)]
+fn forward_row<const FUSED: bool>(output: &mut [f32], row: &[f32]) {
+    let (gate, up) = row.split_at(row.len() / 2);
+    for ((output, &gate), &up) in output.iter_mut().zip(gate).zip(up) {
+        *output = gate * sigmoid::<FUSED>(gate) * up;
+    }
+}
+
+#[inline(always)]
+fn backward_row<const FUSED: bool>(output: &mut [f32], row: &[f32], gradient: &[f32]) {
+    let half = gradient.len();
+    let (gate, up) = row.split_at(half);
+    let (gate_gradient, up_gradient) = output.split_at_mut(half);
+    let (up, gate_gradient, up_gradient) = (&up[..half], &mut gate_gradient[..half], &mut up_gradient[..half]);
+    for i in 0..half {
+        let s = sigmoid::<FUSED>(gate[i]);
+        gate_gradient[i] = gradient[i] * up[i] * s * (1.0 + gate[i] * (1.0 - s));
+        up_gradient[i] = gradient[i] * gate[i] * s;
+    }
 }
 
 fn halves(gate_up: &Tensor) -> Result<(Tensor, Tensor)> {

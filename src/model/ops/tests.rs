@@ -73,6 +73,51 @@ fn linear() {
     check(&numbers(&[21, 40], 5), |dtype, x| layer(dtype).forward(x), |dtype, _, g| layer(dtype).backward(g));
 }
 
+/// What a token gets depends neither on how many come with it nor on the threads. candle's product of a single row sums up in another
+/// order; where the product of few rows passes into that of many, the last bits may change on some processors.
+#[test]
+fn rows_of_a_linear_layer_do_not_depend_on_their_companions() {
+    for (inputs, outputs) in [(64, 96), (700, 130)] {
+        let cast = |tensor: Tensor| tensor.to_dtype(DType::F32).unwrap();
+        let layer = Linear::new(cast(numbers(&[outputs, inputs], 20)), None);
+        let input = cast(numbers(&[200, inputs], 21));
+        let rows = |first: usize, count: usize| -> Vec<Vec<f32>> {
+            layer.forward(&input.narrow(0, first, count).unwrap()).unwrap().to_vec2().unwrap()
+        };
+        let (few, many) = (rows(0, 64), rows(0, 200));
+        for count in 2..=64 {
+            let first = 64 - count;
+            assert!(rows(first, count) == few[first..], "{count} rows of {inputs} inputs");
+        }
+        for count in [65, 66, 79, 100, 128, 199] {
+            let first = 200 - count;
+            assert!(rows(first, count) == many[first..], "{count} rows of {inputs} inputs");
+        }
+        let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        assert!(one_thread.install(|| rows(0, 64)) == few, "one thread");
+        for (like, count) in [(&many[..64], 64), (&few[..1], 1)] {
+            let expected = Tensor::new(like.to_vec(), &Device::Cpu).unwrap().to_dtype(DType::F64).unwrap();
+            let found = layer.forward(&input.narrow(0, 0, count).unwrap()).unwrap();
+            assert_close(&found, &expected, 2e-6);
+        }
+    }
+}
+
+/// Whole and broken vectors, blocks and tiles.
+#[test]
+fn few_rows_of_any_shape() {
+    for (inputs, outputs) in [(1, 1), (5, 7), (16, 50), (513, 100), (1100, 9)] {
+        for rows in [2, 3, 8, 9, 16, 17, 33] {
+            let (input, weight) = (numbers(&[rows, inputs], 22), numbers(&[outputs, inputs], 23));
+            let cast = |tensor: &Tensor| tensor.to_dtype(DType::F32).unwrap();
+            let expected = cast(&input).to_dtype(DType::F64).unwrap();
+            let expected = expected.matmul(&cast(&weight).to_dtype(DType::F64).unwrap().t().unwrap()).unwrap();
+            let output = Linear::new(cast(&weight), None).forward(&cast(&input)).unwrap();
+            assert_close(&output, &expected, 2e-6);
+        }
+    }
+}
+
 #[test]
 fn gated_activation() {
     let input = (numbers(&[21, 48], 6) * 8.0).unwrap();

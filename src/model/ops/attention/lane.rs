@@ -3,9 +3,11 @@
 use super::matrix::{Matrix, slice, slice_mut};
 use super::view::View;
 use super::{Attention, direct};
-use crate::model::ops::kernel::{Values, dot, exponentials, maximum};
+use crate::model::ops::arithmetic::{dot, exponentials, maximum, scale, widest};
+use crate::model::ops::kernel::Values;
 use candle_core::{CpuStorage, Result, Tensor};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Branches with so few queries are served without matrix products.
 const DIRECT_QUERIES: usize = 4;
@@ -87,10 +89,7 @@ impl<'a> Lane<'a> {
         let values = Matrix::whole(&shares, self.stack(), keys).first(fresh).t().times(gradient)?;
         let mut scores = gradient.times(self.matrix(&value_lines).t())?;
         for (line, shares) in slice_mut(&mut scores)?.chunks_exact_mut(keys).zip(slice(&shares)?.chunks_exact(keys)) {
-            let mean = dot(line, shares);
-            for (score, share) in line.iter_mut().zip(shares) {
-                *score = share * (*score - mean);
-            }
+            widest!(scores_gradient(line, shares));
         }
         let scores = Matrix::whole(&scores, self.stack(), keys);
         Ok(Gradients {
@@ -124,16 +123,8 @@ impl<'a> Lane<'a> {
     fn shares(&self, queries: &Matrix, keys: Matrix) -> Result<CpuStorage> {
         let mut scores = queries.times(keys.t())?;
         let seen = self.view.seen.iter().cycle();
-        for (scores, [fresh, past]) in slice_mut(&mut scores)?.chunks_exact_mut(keys.rows).zip(seen) {
-            let highest = maximum(&scores[fresh.clone()]).max(maximum(&scores[past.clone()]));
-            let sum =
-                exponentials(&mut scores[fresh.clone()], highest) + exponentials(&mut scores[past.clone()], highest);
-            let inverse = 1.0 / sum;
-            scores[..fresh.start].fill(0.0);
-            scores[fresh.clone()].iter_mut().for_each(|share| *share *= inverse);
-            scores[fresh.end..past.start].fill(0.0);
-            scores[past.clone()].iter_mut().for_each(|share| *share *= inverse);
-            scores[past.end..].fill(0.0);
+        for (scores, seen) in slice_mut(&mut scores)?.chunks_exact_mut(keys.rows).zip(seen) {
+            widest!(softmax(scores, seen));
         }
         Ok(scores)
     }
@@ -179,5 +170,27 @@ impl<'a> Lane<'a> {
             }
         }
         stacked
+    }
+}
+
+/// The softmax over what is seen, 0 elsewhere.
+#[inline(always)]
+fn softmax<const FUSED: bool>(scores: &mut [f32], [fresh, past]: &[Range<usize>; 2]) {
+    let highest = maximum::<FUSED>(&scores[fresh.clone()]).max(maximum::<FUSED>(&scores[past.clone()]));
+    let sum = exponentials::<FUSED>(&mut scores[fresh.clone()], highest)
+        + exponentials::<FUSED>(&mut scores[past.clone()], highest);
+    scores[..fresh.start].fill(0.0);
+    scale::<FUSED>(&mut scores[fresh.clone()], 1.0 / sum);
+    scores[fresh.end..past.start].fill(0.0);
+    scale::<FUSED>(&mut scores[past.clone()], 1.0 / sum);
+    scores[past.end..].fill(0.0);
+}
+
+/// From the gradient of the shares g to that of the scores: p (g − Σ p g).
+#[inline(always)]
+fn scores_gradient<const FUSED: bool>(gradient: &mut [f32], shares: &[f32]) {
+    let mean = dot::<FUSED>(gradient, shares);
+    for (gradient, share) in gradient.iter_mut().zip(shares) {
+        *gradient = share * (*gradient - mean);
     }
 }
