@@ -41,10 +41,10 @@ def training(workload, measured, peak):
     from_step = common - workload.steps_of_an_epoch if workload.epochs > 1 else common * 3 // 8
     window = slice(max(from_step, 0), common)
     losses = [mean(side[0]["losses"][window]) for side in (ours, theirs)]
-    lines.append([f"loss, steps {window.start + 1} to {common}", *(f"{loss:.4f}" for loss in losses), "", ""])
+    lines.append([f"mean loss of steps {window.start + 1} to {common}", *(f"{loss:.4f}" for loss in losses), "", ""])
     if common < workload.steps:
         last = mean(ours[0]["losses"][-workload.steps_of_an_epoch :])
-        lines.append([f"loss, last of {workload.epochs} epochs", f"{last:.4f}", "–", "", ""])
+        lines.append([f"mean loss of epoch {workload.epochs}", f"{last:.4f}", "–", "", ""])
     own = planned / mean(run["step_seconds"] for run in ours) / 1e9
     other = work * taken / mean(sum(run["step_seconds"]) for run in theirs) / 1e9
     lines.append(reached(own, other, peak))
@@ -132,10 +132,10 @@ def percent(share):
     return f"{100 * share:.1f} %"
 
 
-def markdown(titles, lines):
-    """`lines` by workload; `titles` say what each is."""
+def markdown(lines):
+    """The table; `lines` are by the title of their workload."""
     text = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
-    for name, of_workload in lines.items():
+    for title, of_workload in lines.items():
         for number, line in enumerate(of_workload):
-            text.append("| " + " | ".join([titles[name] if number == 0 else "", *line]) + " |")
+            text.append("| " + " | ".join([title if number == 0 else "", *line]) + " |")
     return "\n".join(text) + "\n"
