@@ -56,7 +56,6 @@ fn encode(split: &Split, model: &LoadedModel, with_target: bool) -> Result<Vec<E
     // The file may have changed since its digest was taken.
     if let Some(key) = key.filter(|_| digest::of(&bytes) == data) {
         cache.put_bytes(row_bytes::KIND, &key, &row_bytes::write(&rows));
-        cache.trim(row_bytes::KIND, row_bytes::LIMIT);
     }
     Ok(rows)
 }
