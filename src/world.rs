@@ -40,10 +40,20 @@ pub trait World: Sync {
     fn list(&self, folder: &Path) -> Vec<String>;
 
     /// What an earlier compilation remembered under `kind` and `key`.
-    fn cached(&self, kind: &str, key: &str) -> Option<String>;
+    fn cached_bytes(&self, kind: &str, key: &str) -> Option<Vec<u8>>;
 
-    /// Remembers `value` for later compilations. The key must say all that the value depends on. Never fails.
-    fn remember(&self, kind: &str, key: &str, value: &str);
+    /// Remembers `value` for later compilations and for runs. The key must say all that the value depends on. Never fails.
+    fn remember_bytes(&self, kind: &str, key: &str, value: &[u8]);
+
+    /// As [`World::cached_bytes`], for text.
+    fn cached(&self, kind: &str, key: &str) -> Option<String> {
+        String::from_utf8(self.cached_bytes(kind, key)?).ok()
+    }
+
+    /// As [`World::remember_bytes`], for text.
+    fn remember(&self, kind: &str, key: &str, value: &str) {
+        self.remember_bytes(kind, key, value.as_bytes());
+    }
 
     /// Every path asked for so far, sorted, those that are missing included.
     fn touched(&self) -> Vec<PathBuf>;
@@ -104,12 +114,12 @@ impl World for RealWorld {
         names
     }
 
-    fn cached(&self, kind: &str, key: &str) -> Option<String> {
-        self.cache.get_text(kind, key)
+    fn cached_bytes(&self, kind: &str, key: &str) -> Option<Vec<u8>> {
+        self.cache.get_bytes(kind, key)
     }
 
-    fn remember(&self, kind: &str, key: &str, value: &str) {
-        self.cache.put_text(kind, key, value);
+    fn remember_bytes(&self, kind: &str, key: &str, value: &[u8]) {
+        self.cache.put_bytes(kind, key, value);
     }
 
     fn touched(&self) -> Vec<PathBuf> {
@@ -121,7 +131,7 @@ impl World for RealWorld {
 #[derive(Debug, Default)]
 pub struct MemoryWorld {
     files: BTreeMap<PathBuf, Vec<u8>>,
-    remembered: Mutex<BTreeMap<(String, String), String>>,
+    remembered: Mutex<BTreeMap<(String, String), Vec<u8>>>,
     touched: Mutex<BTreeSet<PathBuf>>,
 }
 
@@ -155,7 +165,7 @@ impl World for MemoryWorld {
 
     fn model(&self, source: &ModelSource) -> Result<Box<dyn KnownModel>> {
         let hub = HubSettings { offline: true, ..HubSettings::from_variables(|_| None) };
-        let locator = Locator { hub, cache: Cache::default() };
+        let locator = Locator::new(hub, Cache::default());
         Ok(Box::new(locator.locate(source, Wanted::Metadata, &mut |_| {})?))
     }
 
@@ -166,11 +176,11 @@ impl World for MemoryWorld {
         names.into_iter().collect()
     }
 
-    fn cached(&self, kind: &str, key: &str) -> Option<String> {
+    fn cached_bytes(&self, kind: &str, key: &str) -> Option<Vec<u8>> {
         lock(&self.remembered).get(&(kind.to_owned(), key.to_owned())).cloned()
     }
 
-    fn remember(&self, kind: &str, key: &str, value: &str) {
+    fn remember_bytes(&self, kind: &str, key: &str, value: &[u8]) {
         lock(&self.remembered).insert((kind.to_owned(), key.to_owned()), value.to_owned());
     }
 
@@ -189,7 +199,7 @@ mod tests {
     use super::*;
 
     fn world(cache: PathBuf) -> RealWorld {
-        RealWorld::new(Locator { hub: HubSettings::from_variables(|_| None), cache: Cache::at(cache) })
+        RealWorld::new(Locator::new(HubSettings::from_variables(|_| None), Cache::at(cache)))
     }
 
     #[test]

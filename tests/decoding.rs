@@ -5,6 +5,7 @@ mod oracle;
 
 use oracle::{Oracle, tiny};
 use reftc::data::answer::Extractor;
+use reftc::data::choices::{Choices, Likelihood};
 use reftc::data::encode::EncodedRow;
 use reftc::data::metric::Metric;
 use reftc::data::tokenizer::Tokenizer;
@@ -100,6 +101,7 @@ fn eval(metric: Metric, batch: usize) -> Eval {
         max_tokens: 3,
         answer: Extractor::Text,
         gold: None,
+        choices: None,
         metric,
         baseline: true,
         batch,
@@ -174,4 +176,73 @@ fn an_interrupted_evaluation_gives_no_score() {
     let generator = Generator::new(&engine, None).unwrap();
     let task = Task { eval: &eval, rows: &prompts, tokenizer: &tokenizer, subject: Subject::Baseline };
     assert_eq!(evaluate(task, &generator, &AtomicBool::new(true), &mut |_| {}).unwrap(), None);
+}
+
+/// Every prompt of the batch with every target as a choice; the gold of a row is its own.
+fn rows_with_choices() -> Vec<EncodedRow> {
+    let text = |choice: usize| format!("choice {choice}");
+    let with_choices = |(number, (prompt, _)): (usize, &(&[u32], &[u32]))| {
+        let choice = |(index, (_, target)): (usize, &(&[u32], &[u32]))| EncodedRow {
+            target: text(index),
+            ..tiny::row(number, prompt, target)
+        };
+        let choices = tiny::ROWS.iter().enumerate().map(choice).collect();
+        EncodedRow { choices, target: format!(" {}\n", text(number)), ..tiny::row(number, prompt, &[]) }
+    };
+    tiny::ROWS.iter().enumerate().map(with_choices).collect()
+}
+
+#[test]
+fn choices_are_scored_by_the_losses_that_they_have_as_targets() {
+    let (oracle, rows, tokenizer) = (Oracle::tiny(), rows_with_choices(), tokenizer());
+    let decoder = tiny::decoder();
+    let interventions = tiny::reference_interventions(&oracle, "untied", false);
+    let mut taken = Vec::new();
+    for (subject, interventions) in [(Subject::Baseline, None), (Subject::Tuned, Some(&interventions))] {
+        let blocks = interventions.map_or(&[][..], |interventions| &interventions.blocks);
+        let engine = tiny::engine(&decoder, blocks);
+        let generator = Generator::new(&engine, interventions).unwrap();
+        let measure = |eval: &Eval, rows: &[EncodedRow]| {
+            let task = Task { eval, rows, tokenizer: &tokenizer, subject };
+            let mut events = Vec::new();
+            let score = evaluate(task, &generator, &AtomicBool::new(false), &mut |event| events.push(event));
+            (score.unwrap().unwrap(), records(&events))
+        };
+        for likelihood in [Likelihood::Sum, Likelihood::Mean] {
+            let choices = |batch| Eval {
+                choices: Some(Choices { texts: Vec::new(), likelihood }),
+                ..eval(Metric::Accuracy, batch)
+            };
+            let (score, found) = measure(&choices(3), &rows);
+            for (row, record) in rows.iter().zip(&found) {
+                let alone = measure(&eval(Metric::Perplexity, 1), &row.choices).1;
+                let alone = alone.iter().map(|record| record.loss.unwrap()).map(|loss| match likelihood {
+                    Likelihood::Sum => -loss.sum,
+                    Likelihood::Mean => -loss.sum / loss.tokens as f64,
+                });
+                let alone: Vec<f64> = alone.collect();
+                for (number, (choice, expected)) in record.scores.iter().zip(&alone).enumerate() {
+                    assert!((choice.score / expected - 1.0).abs() < 1e-5, "{} for {expected}", choice.score);
+                    assert_eq!(
+                        (choice.choice.as_str(), choice.tokens),
+                        (&*format!("choice {number}"), tiny::ROWS[number].1.len())
+                    );
+                }
+                let best = (0..4).max_by(|a, b| alone[*a].total_cmp(&alone[*b])).unwrap();
+                assert_eq!(
+                    (record.output.as_str(), record.answer.as_deref()),
+                    (&*format!("choice {best}"), Some(&*record.output))
+                );
+                assert_eq!((record.gold.as_str(), record.correct), (&*format!("choice {}", row.row), best == row.row));
+                taken.push(best);
+            }
+            assert_eq!(found.len(), 4);
+            assert_eq!(score.correct, found.iter().filter(|record| record.correct).count());
+            assert_eq!((score.value, score.tokens), (score.correct as f64 / 4.0, 4 * 14));
+            assert_eq!(score.majority.unwrap().share, 0.25);
+            assert_eq!(measure(&choices(1), &rows).0.correct, score.correct);
+        }
+    }
+    // Sums and means of the two subjects are not all of one mind, or this test would tell little.
+    assert!(taken.chunks(4).any(|other| other != &taken[..4]), "{taken:?}");
 }

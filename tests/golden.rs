@@ -10,6 +10,7 @@ mod compile;
 mod dump;
 
 use reftc::diag::{Diagnostic, render};
+use reftc::plan::passes::Passes;
 use reftc::plan::{self, Plan};
 use reftc::report::{self, table::Style};
 use reftc::source::{FileId, Sources};
@@ -52,7 +53,7 @@ fn plan(sources: &Sources, id: FileId) -> Plan {
     let (diagnostics, spec) =
         compile::compile(sources.file(id).expect("the file was just added"), id, &compile::machine());
     assert_eq!(rendered(&diagnostics, sources), "", "only specs without findings are planned");
-    plan::lower(&spec)
+    plan::lower(&spec, Passes::ALL)
 }
 
 fn planned(sources: &Sources, id: FileId) -> String {

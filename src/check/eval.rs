@@ -1,6 +1,7 @@
 //! `eval` blocks.
 
 use super::Checker;
+use super::choices::WrittenChoices;
 use super::data::DataDeclaration;
 use super::experiment::Names;
 use super::fields::Fields;
@@ -23,6 +24,7 @@ pub struct EvalFields<'t> {
     split: Spanned<String>,
     gold: Option<TemplateValue>,
     answer: Option<Extractor>,
+    choices: Option<WrittenChoices>,
 }
 
 impl Checker<'_> {
@@ -38,6 +40,7 @@ impl Checker<'_> {
             return None;
         }
         let answer = fields.get("answer").and_then(|answer| self.answer(answer));
+        let choices = self.choices(&fields);
         let gold = match fields.get("gold").map(|value| &value.value) {
             Some(Value::Template(value)) => Some(self.text_only(value.clone(), "the gold")?),
             _ => None,
@@ -50,8 +53,9 @@ impl Checker<'_> {
         let (split, data) = (split.clone(), self.data(&data.value)?);
         match data.splits.get(&split.value) {
             Some(source) => {
-                if let (Some(gold), Some(source)) = (&gold, source) {
-                    self.check_columns(source, gold);
+                let texts = choices.iter().flatten().flat_map(|choices| &choices.texts);
+                for template in gold.iter().chain(texts) {
+                    source.iter().for_each(|source| self.check_columns(source, template));
                 }
             }
             None => {
@@ -59,7 +63,8 @@ impl Checker<'_> {
                 return None;
             }
         }
-        name.map(|_| EvalFields { section, fields, data, split, gold, answer })
+        let choices = choices?;
+        name.map(|_| EvalFields { section, fields, data, split, gold, answer, choices })
     }
 
     pub(super) fn eval_block(
@@ -68,14 +73,19 @@ impl Checker<'_> {
         trained: Option<&Rc<DataDeclaration>>,
         context: &SplitContext<'_>,
     ) -> Option<Eval> {
-        let EvalFields { section, fields, data, split, gold, answer } = eval;
+        let EvalFields { section, fields, data, split, gold, answer, choices } = eval;
         let name = section.name.as_ref()?;
         let metric = match fields.word("metric")? {
             "accuracy" => Metric::Accuracy,
             "perplexity" => Metric::Perplexity,
+            _ if choices.is_some() && fields.written("metric").is_none() => Metric::Accuracy,
             _ => Metric::ExactMatch,
         };
-        let wanted = if metric == Metric::Perplexity { Use::Loss } else { Use::Generation };
+        let wanted = match (&choices, metric) {
+            (Some(choices), _) => Use::Choices(choices),
+            (None, Metric::Perplexity) => Use::Loss,
+            (None, _) => Use::Generation,
+        };
         let checked = self.split_facts(&data, &split, gold.as_ref(), context, wanted);
         let answer = answer?;
         if let Some(trained) = trained {
@@ -98,9 +108,10 @@ impl Checker<'_> {
             span: name.span,
             split: checked?,
             when,
-            max_tokens: if metric == Metric::Perplexity { 0 } else { max_tokens },
+            max_tokens: if wanted == Use::Generation { max_tokens } else { 0 },
             answer,
             gold: gold.map(|gold| gold.template),
+            choices: choices.map(|written| written.choices),
             metric,
             baseline: fields.flag("baseline")?,
             batch: fields.count("batch")?,

@@ -58,6 +58,7 @@ impl Checker<'_> {
             (ExprKind::String(text), Type::Pattern) => self.pattern(text, expr.span)?,
             (ExprKind::List(items), Type::Strings) => self.list(items, Type::String, expected)?,
             (ExprKind::List(items), Type::Ratios) => self.list(items, Type::Ratio, expected)?,
+            (ExprKind::List(items), Type::Templates) => self.list(items, Type::Template, expected)?,
             (ExprKind::List(items), Type::Messages) => self.list(items, Type::Message, expected)?,
             (ExprKind::Word(path), _) => return self.form(&path.segments, None, expr, expected),
             (ExprKind::Call { name, arguments }, _) => {

@@ -68,6 +68,9 @@ impl Checker<'_> {
             }
             _ => None,
         };
+        if let (Some(rows), Some(model), Some(checked)) = (&rows, &model, &checked) {
+            checked.iter().for_each(|block| self.dead_segments(block, &rows.facts.shapes, model));
+        }
         let train = train.and_then(|(section, fields)| train_block(section.keyword.span, &fields?, rows?));
         let evals: Vec<Option<Eval>> =
             evals.into_iter().map(|eval| self.eval_block(eval?, data.as_ref(), context.as_ref()?)).collect();

@@ -3,7 +3,7 @@
 use super::Checker;
 use super::data::{DataDeclaration, SplitSource};
 use super::split::{SplitContext, Use};
-use crate::data::report::{Count, EncodeReport};
+use crate::data::report::EncodeReport;
 use crate::diag::{Code, Diagnostic};
 use crate::source::Spanned;
 
@@ -15,7 +15,7 @@ impl Checker<'_> {
         source: &SplitSource,
         named: &Spanned<String>,
         context: &SplitContext<'_>,
-        wanted: Use,
+        wanted: Use<'_>,
         report: &EncodeReport,
     ) -> Option<()> {
         let label = format!("`{}.{}`", data.name.text, named.value);
@@ -33,13 +33,13 @@ impl Checker<'_> {
                 .help("the rest is checked when the run reads it; a slice keeps to what was checked"),
             );
         }
-        if report.empty_targets.rows > 0 && wanted != Use::Generation {
+        if report.empty_targets.rows > 0 && matches!(wanted, Use::Training | Use::Loss) {
             let target = data.target.as_ref().map_or(rows_span, |target| target.span);
             self.sink.push(
                 Diagnostic::at(
                     Code::EmptyTarget,
                     target,
-                    format!("the target of {} of {label} makes no token", count(report.empty_targets)),
+                    format!("the target of {} of {label} makes no token", report.empty_targets),
                     "empty for these rows",
                 )
                 .in_file(file, None)
@@ -67,8 +67,7 @@ impl Checker<'_> {
                     rows_span,
                     format!(
                         "`max_length = {}` cuts the prompt of {} of {label}",
-                        context.max_length,
-                        count(report.cut_prompts)
+                        context.max_length, report.cut_prompts
                     ),
                     format!("the longest prompt has {} tokens", report.longest_prompt_uncut),
                 )
@@ -81,9 +80,10 @@ impl Checker<'_> {
                     Code::DroppedRows,
                     rows_span,
                     format!(
-                        "{} of {label} {} left out, as no target token is left",
-                        count(report.dropped),
-                        if report.dropped.rows == 1 { "is" } else { "are" }
+                        "{} of {label} {} left out, as no {} token is left",
+                        report.dropped,
+                        if report.dropped.rows == 1 { "is" } else { "are" },
+                        if matches!(wanted, Use::Choices(_)) { "prompt" } else { "target" },
                     ),
                     format!("{} of {} rows are used", report.kept(), report.rows),
                 )
@@ -92,17 +92,18 @@ impl Checker<'_> {
         }
         if report.split_tokens.rows > 0 && wanted != Use::Generation {
             let prompt = data.prompt.as_ref().map_or(rows_span, |prompt| prompt.span);
+            let (what, begin) = match wanted {
+                Use::Choices(_) => ("a choice", "begin every choice with the space: `[\" yes\", \" no\"]`"),
+                _ => ("the target", "begin the target with the space: `target = \" {answer}\"`"),
+            };
             self.sink.push(
                 Diagnostic::at(
                     Code::SplitToken,
                     prompt,
-                    format!(
-                        "in {} of {label} the prompt's last token runs into the target",
-                        count(report.split_tokens)
-                    ),
+                    format!("in {} of {label} the prompt's last token runs into {what}", report.split_tokens),
                     "the prompt ends inside a token",
                 )
-                .help("end the prompt with a newline, or begin the target with the space: `target = \" {answer}\"`"),
+                .help(format!("end the prompt with a newline, or {begin}")),
             );
         }
         self.judge_positions(&label, context, report)
@@ -128,11 +129,7 @@ impl Checker<'_> {
                     Diagnostic::at(
                         Code::ClippedPositions,
                         segment.span,
-                        format!(
-                            "`{}` is clipped to half of the prompt in {} of {label}",
-                            segment.value,
-                            count(fit.clipped)
-                        ),
+                        format!("`{}` is clipped to half of the prompt in {} of {label}", segment.value, fit.clipped),
                         format!("of {} rows", report.kept()),
                     )
                     .help("fewer tokens are edited there, as in the reference; a smaller N avoids it"),
@@ -140,14 +137,5 @@ impl Checker<'_> {
             }
         }
         sound.then_some(())
-    }
-}
-
-/// `12 rows (the first is row 3)`
-pub fn count(count: Count) -> String {
-    let rows = if count.rows == 1 { "row" } else { "rows" };
-    match count.first {
-        Some(first) => format!("{} {rows} (the first is row {})", count.rows, first + 1),
-        None => format!("{} {rows}", count.rows),
     }
 }

@@ -12,13 +12,15 @@ use super::value::Value;
 use crate::data::positions::Segment;
 use crate::diag::{Code, Diagnostic};
 use crate::intervention::{Activation, At, Intervention, Kind};
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 use crate::syntax::tree::Section;
 
-/// An `intervene` block with the places of its segments.
+/// An `intervene` block with the places of its values.
 pub struct CheckedIntervention {
     pub intervention: Intervention,
     pub segments: Vec<Spanned<Segment>>,
+    /// The value of `layers`.
+    pub layers: Span,
 }
 
 impl Checker<'_> {
@@ -80,10 +82,8 @@ impl Checker<'_> {
             bias: fields.flag("bias")?,
         };
         fields.word("parametrization")?;
-        if let Some(model) = model {
-            self.dead_segments(&intervention, &segments, &fields, model);
-        }
-        Some(CheckedIntervention { intervention, segments })
+        let layers = fields.get("layers")?.span;
+        Some(CheckedIntervention { intervention, segments, layers })
     }
 
     /// Fields that other kinds have.
@@ -105,38 +105,5 @@ impl Checker<'_> {
             }
         }
         sound
-    }
-
-    /// What leaves the last layer is read only where a target token is predicted, and the last prompt token is the first
-    /// of those places: what acts on the first tokens alone, in the last layer alone, changes nothing and is never trained.
-    /// What enters that layer is read by its attention.
-    fn dead_segments(
-        &mut self,
-        block: &Intervention,
-        segments: &[Spanned<Segment>],
-        fields: &Fields,
-        model: &ModelDeclaration,
-    ) {
-        let last = model.checked.config.layers - 1;
-        let is_first = |segment: &&Spanned<Segment>| matches!(segment.value, Segment::First(_));
-        if block.at == At::BlockInput
-            || block.layers != [last]
-            || (block.tied && !segments.iter().all(|segment| is_first(&segment)))
-        {
-            return;
-        }
-        for segment in segments.iter().filter(is_first) {
-            let mut diagnostic = Diagnostic::at(
-                Code::DeadIntervention,
-                segment.span,
-                format!("`{}` of `{}` has no effect in the last layer", segment.value, block.name),
-                "nothing reads these tokens after it",
-            );
-            if let Some(layers) = fields.get("layers") {
-                diagnostic =
-                    diagnostic.label(layers.span, format!("layer {last} is the last one of `{}`", model.name.text));
-            }
-            self.sink.push(diagnostic.help("write `positions = l3`, or take an earlier layer"));
-        }
     }
 }

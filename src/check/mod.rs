@@ -2,8 +2,10 @@
 //!
 //! Checking always finishes: what is wrong is reported, and the rest is checked all the same.
 
+mod choices;
 mod cycles;
 mod data;
+mod dead;
 mod eval;
 mod evaluate;
 mod experiment;

@@ -275,14 +275,17 @@ pub const BLOCKS: &[Block] = &[
                 "extractor",
                 "trigger",
             ]),
-            field("gold", Type::Template, Nothing, "the right answer; by default the extractor on the rendered target")
+            field("gold", Type::Template, Nothing, "the right answer; by default what the rendered target says")
                 .known_as(&["reference", "label", "expected"]),
-            field("metric", Type::Metric, Text("exact_match"), "what is measured").known_as(&["metrics", "score"]),
+            field("choices", Type::Templates, Nothing, "texts in the target's place; the likeliest is the answer")
+                .known_as(&["options", "candidates"]),
+            field("score", Type::Likelihood, Text("sum"), "what of a choice's tokens is compared"),
+            field("metric", Type::Metric, Text("exact_match"), "what is measured; with `choices` by default accuracy")
+                .known_as(&["metrics"]),
             field("baseline", Type::Bool, Text("false"), "measure the untouched model too"),
             field("batch", Type::Int, Text("32"), "rows of one forward pass")
                 .within(AtLeast(1))
                 .known_as(&["batch_size", "per_device_eval_batch_size"]),
-            field("choices", Type::Strings, Later, "options scored by likelihood"),
         ],
     },
 ];
@@ -368,6 +371,8 @@ pub const FORMS: &[Form] = &[
         "the option that the output names first",
     ),
     word(Type::Answer, "text", "the whole output"),
+    word(Type::Likelihood, "sum", "the sum of their log-likelihoods"),
+    word(Type::Likelihood, "mean", "the mean of their log-likelihoods: length does not count"),
     word(Type::Take, "first", "the first match"),
     word(Type::Take, "last", "the last match"),
     word(Type::Metric, "accuracy", "share of right answers; case and the form of numbers do not count"),

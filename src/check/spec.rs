@@ -1,7 +1,9 @@
 //! What a file says, after every check: names resolved, types and facts proved, places kept for blame.
 
 use crate::data::answer::Extractor;
+use crate::data::choices::Choices;
 use crate::data::metric::Metric;
+use crate::data::report::RowShape;
 use crate::data::split::Split;
 use crate::data::template::Template;
 use crate::intervention::Intervention;
@@ -78,6 +80,10 @@ pub struct SplitFacts {
     pub mean_tokens: f64,
     /// Prompt and target tokens of the longest row.
     pub longest_tokens: usize,
+    /// The usable rows that were tokenised, by their lengths.
+    pub shapes: Vec<RowShape>,
+    /// Leading tokens that the prompts of all those rows have in common.
+    pub shared_start: usize,
 }
 
 /// A checked evaluation.
@@ -90,6 +96,7 @@ pub struct Eval {
     pub max_tokens: usize,
     pub answer: Extractor,
     pub gold: Option<Template>,
+    pub choices: Option<Choices>,
     pub metric: Metric,
     pub baseline: bool,
     pub batch: usize,

@@ -1,14 +1,16 @@
 //! The rows of a split as tokens: what training or evaluation would stumble over.
 
 use super::Checker;
+use super::choices::WrittenChoices;
 use super::data::DataDeclaration;
 use super::model::ModelDeclaration;
 use super::spec::{CheckedSplit, SplitFacts};
 use super::value::TemplateValue;
-use crate::data::encode::{encode_prompts, encode_split};
+use crate::data::form::Form;
 use crate::data::positions::Segment;
 use crate::data::read;
 use crate::data::report::EncodeReport;
+use crate::data::row_bytes::{self, Decides};
 use crate::data::source::select;
 use crate::data::split::Split;
 use crate::data::template::Template;
@@ -20,13 +22,15 @@ use crate::source::Spanned;
 pub const SCANNED_ROWS: usize = 100_000;
 
 /// What a split is used for, which decides what of it is tokenised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Use<'a> {
     Training,
     /// A loss is taken on the target, as in training.
     Loss,
     /// The prompt is given, text is generated.
     Generation,
+    /// Choices are scored after the prompt.
+    Choices(&'a WrittenChoices),
 }
 
 /// What the experiment around a split says.
@@ -46,12 +50,16 @@ impl Checker<'_> {
         named: &Spanned<String>,
         gold: Option<&TemplateValue>,
         context: &SplitContext<'_>,
-        wanted: Use,
+        wanted: Use<'_>,
     ) -> Option<CheckedSplit> {
         let source = data.splits.get(&named.value)?.as_ref()?;
         let table = &source.table;
         let split = data.split(&source.source.value, context.max_length)?;
-        let templates = [&data.prompt, &data.target].into_iter().flatten().chain(gold);
+        let choices = match wanted {
+            Use::Choices(written) => written.texts.as_slice(),
+            _ => &[],
+        };
+        let templates = [&data.prompt, &data.target].into_iter().flatten().chain(gold).chain(choices);
         if templates.flat_map(|template| &template.columns).any(|column| !table.columns.contains(&column.value)) {
             return None;
         }
@@ -71,32 +79,47 @@ impl Checker<'_> {
                 return None;
             }
         };
+        if let Use::Choices(written) = wanted {
+            let label = format!("`{}.{}`", data.name.text, named.value);
+            let gold = gold.or(data.target.as_ref());
+            self.judge_choices(written, gold, &report, &label, &source.source.value.path)?;
+        }
         self.judge(data, source, named, context, wanted, &report)?;
-        let prompts: usize = report.prompt_lengths.values().map(|count| count.rows).sum();
-        let prompt_tokens: usize = report.prompt_lengths.iter().map(|(tokens, count)| tokens * count.rows).sum();
+        let shapes = report.shapes();
+        let prompt_tokens: usize = shapes.iter().map(|shape| shape.prompt * shape.rows).sum();
         let scanned_share = table.rows as f64 / report.rows.max(1) as f64;
         let facts = SplitFacts {
             digest: table.digest.clone(),
             rows: table.rows,
             usable: (report.kept() as f64 * scanned_share).round() as usize,
-            mean_prompt: prompt_tokens as f64 / prompts.max(1) as f64,
+            mean_prompt: prompt_tokens as f64 / report.kept().max(1) as f64,
             mean_tokens: report.mean(),
             longest_tokens: report.longest,
+            shapes,
+            shared_start: report.shared_start,
         };
         Some(CheckedSplit { split, facts })
     }
 
-    /// The report on a split's tokens, remembered by the contents that decide it.
-    fn report(&self, split: &Split, data: &str, context: &SplitContext<'_>, wanted: Use) -> Result<EncodeReport> {
-        let generation = wanted == Use::Generation;
-        let text = digest::json(&(
-            env!("CARGO_PKG_VERSION"),
-            data,
-            &context.model.checked.digests.tokenizer,
-            (&split.source.format, &split.source.steps, &split.prompt, &split.target),
-            (split.eos, split.overlong, split.max_length, generation, SCANNED_ROWS),
-        ));
-        let key = digest::of(text);
+    /// The report on a split's tokens, remembered by the contents that decide it. So are the rows, for the run.
+    fn report(&self, split: &Split, data: &str, context: &SplitContext<'_>, wanted: Use<'_>) -> Result<EncodeReport> {
+        let form = match wanted {
+            Use::Training | Use::Loss => Form::Targets,
+            Use::Generation => Form::Prompts,
+            Use::Choices(written) => Form::Choices(&written.choices),
+        };
+        let model = &context.model.checked;
+        let rows_key = row_bytes::key(
+            split,
+            Decides {
+                tokenizer: &model.digests.tokenizer,
+                data,
+                begins: model.config.bos_token,
+                ends: &model.config.eos_tokens,
+                form,
+            },
+        );
+        let key = format!("{rows_key}, the first {SCANNED_ROWS}, report {}", EncodeReport::VERSION);
         if let Some(report) = self.world.cached("tokens", &key).and_then(|text| serde_json::from_str(&text).ok()) {
             return Ok(report);
         }
@@ -104,6 +127,7 @@ impl Checker<'_> {
         let bytes = self.world.read(path).map_err(|error| read::cannot_open(path, &error))?;
         let rows = read::read(&bytes, path, &split.source.format)?;
         let mut order = select(rows.len(), &split.source.steps);
+        let all = order.len() <= SCANNED_ROWS;
         order.truncate(SCANNED_ROWS);
         let rows = rows.pick(&order);
         let tokenizer = context.model.facts.tokenizer()?;
@@ -111,10 +135,15 @@ impl Checker<'_> {
             Template::Chat(_) => context.model.facts.chat_template()?,
             Template::Text(_) => None,
         };
-        let encode = if generation { encode_prompts } else { encode_split };
-        let report = encode(&rows, split, &tokenizer, chat.as_ref())?.report;
-        self.world.remember("tokens", &key, &digest::json(&report));
-        Ok(report)
+        let encoded = form.encode(&rows, split, &tokenizer, chat.as_ref())?;
+        // The file may have changed since its digest was taken.
+        if digest::of(&bytes) == data {
+            self.world.remember("tokens", &key, &digest::json(&encoded.report));
+            if all && !encoded.rows.is_empty() {
+                self.world.remember_bytes(row_bytes::KIND, &rows_key, &row_bytes::write(&encoded.rows));
+            }
+        }
+        Ok(encoded.report)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::plan::passes::Passes;
 use crate::store::frozen::Budget;
 use crate::syntax::parse_size;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -130,6 +131,10 @@ pub struct PlanArgs {
     #[arg(long, value_name = "NAME")]
     pub experiment: Option<String>,
 
+    /// Passes of the plan that are on: all, none, or some, as in reach,live,hoist,pack,share
+    #[arg(long, value_name = "LIST", default_value_t = Passes::ALL)]
+    pub passes: Passes,
+
     /// The whole plan as JSON
     #[arg(long)]
     pub json: bool,
@@ -148,6 +153,10 @@ pub struct RunArgs {
     /// Run again whenever the spec or a file that it reads is saved
     #[arg(long)]
     pub watch: bool,
+
+    /// Passes of the plan that are on: all, none, or some, as in reach,live,hoist,pack,share
+    #[arg(long, value_name = "LIST", default_value_t = Passes::ALL)]
+    pub passes: Passes,
 
     /// Run finished stages again
     #[arg(long)]
@@ -177,6 +186,10 @@ pub struct EvalArgs {
     /// Only this evaluation
     #[arg(long, value_name = "NAME")]
     pub eval: Option<String>,
+
+    /// Passes of the plan that are on, as for `run` (default: those of the run)
+    #[arg(long, value_name = "LIST")]
+    pub passes: Option<Passes>,
 
     /// Folder of runs
     #[arg(long, value_name = "DIR", default_value = "runs")]

@@ -2,6 +2,7 @@
 
 use crate::check::{self, Spec};
 use crate::diag::{Code, Diagnostic, Result, Severity, in_order, reason, suggest};
+use crate::plan::passes::Passes;
 use crate::plan::{self, Plan};
 use crate::source::{FileId, Sources};
 use crate::syntax;
@@ -23,9 +24,9 @@ impl Compiled {
         self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
-    /// The plan of the spec; only of use without errors.
-    pub fn plan(&self) -> Plan {
-        plan::lower(&self.spec)
+    /// The plan of the spec for these passes; only of use without errors.
+    pub fn plan(&self, passes: Passes) -> Plan {
+        plan::lower(&self.spec, passes)
     }
 
     /// The text of the spec as it was read.

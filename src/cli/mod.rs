@@ -30,7 +30,7 @@ pub fn run(cli: &Cli) -> ExitCode {
     let output = Output::new(cli);
     let mut hub = HubSettings::from_env();
     hub.offline |= cli.offline;
-    let locator = Locator { hub, cache: Cache::from_env() };
+    let locator = Locator::new(hub, Cache::from_env());
     let session = Session { world: RealWorld::new(locator.clone()), locator };
     match &cli.command {
         Command::Check(arguments) => check::check(arguments, &session.world, &output),

@@ -6,6 +6,7 @@ use super::output::Output;
 use crate::diag::suggest;
 use crate::digest;
 use crate::plan::Plan;
+use crate::plan::passes::Passes;
 use crate::report;
 use crate::world::World;
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 /// Prints the plan of a spec.
 pub fn plan(arguments: &PlanArgs, world: &dyn World, output: &Output) -> ExitCode {
     let compiled = compile(&arguments.spec, world);
-    let plan = match select(&compiled, arguments.experiment.as_deref(), output) {
+    let plan = match select(&compiled, arguments.experiment.as_deref(), arguments.passes, output) {
         Ok(plan) => plan,
         Err(code) => return code,
     };
@@ -28,7 +29,12 @@ pub fn plan(arguments: &PlanArgs, world: &dyn World, output: &Output) -> ExitCod
 }
 
 /// The plan of all experiments or of one, after its findings are shown; else the exit code.
-pub fn select(compiled: &Compiled, experiment: Option<&str>, output: &Output) -> Result<Plan, ExitCode> {
+pub fn select(
+    compiled: &Compiled,
+    experiment: Option<&str>,
+    passes: Passes,
+    output: &Output,
+) -> Result<Plan, ExitCode> {
     if !compiled.diagnostics.is_empty() {
         output.findings(&compiled.diagnostics, &compiled.sources);
         output.summary(&compiled.diagnostics);
@@ -36,7 +42,7 @@ pub fn select(compiled: &Compiled, experiment: Option<&str>, output: &Output) ->
     if compiled.has_errors() {
         return Err(ExitCode::from(1));
     }
-    let mut plan = compiled.plan();
+    let mut plan = compiled.plan(passes);
     if let Some(name) = experiment {
         let names: Vec<String> = plan.experiments.iter().map(|experiment| experiment.name.clone()).collect();
         plan.experiments.retain(|experiment| experiment.name == name);

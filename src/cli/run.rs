@@ -11,6 +11,7 @@ use crate::digest;
 use crate::execute::experiment::{self, Outcome, Run};
 use crate::execute::loaded::Models;
 use crate::plan::Plan;
+use crate::plan::passes::Passes;
 use crate::report::{table, units};
 use crate::watch::Watcher;
 use crate::world::World;
@@ -68,7 +69,7 @@ fn once(
         // Before the run: what is saved while it goes on is reported after it.
         watcher.update(session.world.touched().into_iter().chain([arguments.spec.clone()]));
     }
-    let mut plan = match select(&compiled, arguments.experiment.as_deref(), output) {
+    let mut plan = match select(&compiled, arguments.experiment.as_deref(), arguments.passes, output) {
         Ok(plan) => plan,
         Err(code) => return code,
     };
@@ -85,7 +86,7 @@ fn once(
         }
         let shown = std::mem::replace(&mut compiled, compile(&arguments.spec, &session.world)).diagnostics;
         compiled.diagnostics.retain(|diagnostic| !shown.contains(diagnostic));
-        plan = match select(&compiled, arguments.experiment.as_deref(), output) {
+        plan = match select(&compiled, arguments.experiment.as_deref(), arguments.passes, output) {
             Ok(plan) => plan,
             Err(code) => return code,
         };
@@ -143,6 +144,9 @@ fn again(arguments: &RunArgs) -> String {
     let mut command = format!("reftc run {}", quoted(&arguments.spec.to_string_lossy()));
     if let Some(name) = &arguments.experiment {
         command.push_str(&format!(" --experiment {}", quoted(name)));
+    }
+    if arguments.passes != Passes::ALL {
+        command.push_str(&format!(" --passes {}", arguments.passes));
     }
     if arguments.runs != Path::new("runs") {
         command.push_str(&format!(" --runs {}", quoted(&arguments.runs.to_string_lossy())));

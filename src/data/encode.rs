@@ -29,6 +29,9 @@ pub struct EncodedRow {
     /// The rendered texts, uncut; the target without its end token.
     pub prompt: String,
     pub target: String,
+    /// Where an evaluation scores choices: prompt and choice, a row for each. The row itself holds the prompt alone then, and
+    /// its gold as the target.
+    pub choices: Vec<EncodedRow>,
 }
 
 impl EncodedRow {
@@ -79,7 +82,15 @@ fn encode(rows: &Rows, encoder: &Encoder<'_>) -> Result<Encoded> {
             encoded.rows.push(draft.encoded);
         }
     }
+    encoded.report.shared_start = shared_start(&encoded.rows);
     Ok(encoded)
+}
+
+/// How many leading tokens the prompts of all rows have in common.
+fn shared_start(rows: &[EncodedRow]) -> usize {
+    let Some((first, rest)) = rows.split_first() else { return 0 };
+    let common = |shared: &[u32], ids: &[u32]| shared.iter().zip(ids).take_while(|(left, right)| left == right).count();
+    rest.iter().fold(first.prompt_tokens, |shared, row| common(&first.ids[..shared], &row.ids[..row.prompt_tokens]))
 }
 
 struct Encoder<'a> {
@@ -150,7 +161,8 @@ impl Encoder<'_> {
         let split_token = !ids.starts_with(&prompt);
         ids.extend(texts.end);
         let prompt_tokens = prompt.len().min(ids.len());
-        let encoded = EncodedRow { row, ids, prompt_tokens, prompt: texts.prompt, target: texts.target };
+        let encoded =
+            EncodedRow { row, ids, prompt_tokens, prompt: texts.prompt, target: texts.target, choices: Vec::new() };
         Ok(self.cut(encoded, texts.start.len(), empty_target, split_token))
     }
 
@@ -272,7 +284,8 @@ impl Draft {
             report.tokens += self.encoded.ids.len() as u64;
             report.supervised += self.encoded.supervised() as u64;
             report.longest = report.longest.max(self.encoded.ids.len());
-            report.prompt_lengths.entry(self.encoded.prompt_tokens).or_default().add(row);
+            let lengths = report.lengths.entry(self.encoded.prompt_tokens).or_default();
+            lengths.entry(self.encoded.ids.len()).or_default().add(row);
         }
     }
 }

@@ -8,12 +8,15 @@
 
 pub mod answer;
 pub mod chat;
+pub mod choices;
 pub mod encode;
+pub mod form;
 mod json;
 pub mod metric;
 pub mod positions;
 pub mod read;
 pub mod report;
+pub mod row_bytes;
 pub mod rows;
 pub mod source;
 pub mod split;

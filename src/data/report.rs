@@ -3,6 +3,7 @@
 use super::positions::Segment;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt::{Display, Formatter};
 
 /// How many rows something is true of, and the first of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,17 @@ impl Count {
     }
 }
 
+/// `12 rows (the first is row 3)`, counted from 1.
+impl Display for Count {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let rows = if self.rows == 1 { "row" } else { "rows" };
+        match self.first {
+            Some(first) => write!(f, "{} {rows} (the first is row {})", self.rows, first + 1),
+            None => write!(f, "{} {rows}", self.rows),
+        }
+    }
+}
+
 /// The report on one split. It depends on the rows, the templates, the tokenizer and the limits alone, so it can be
 /// cached by their contents and asked about any positions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,10 +51,13 @@ pub struct EncodeReport {
     pub cut_prompts: Count,
     /// Rows whose target was cut, its end token included.
     pub cut_targets: Count,
-    /// Rows whose target makes no token, end token aside.
+    /// Rows whose target, or one of whose choices, makes no token, end token aside.
     pub empty_targets: Count,
     /// Rows in which prompt and target together do not begin with the tokens of the prompt alone.
     pub split_tokens: Count,
+    /// Rows in which two choices are the same text, and rows whose gold is none of the choices.
+    pub same_choices: Count,
+    pub gold_elsewhere: Count,
     /// Tokens of all rows that were kept.
     pub tokens: u64,
     /// Tokens of them that a loss is taken on.
@@ -52,8 +67,18 @@ pub struct EncodeReport {
     /// Tokens of the longest row, and of the longest prompt, before anything was cut.
     pub longest_uncut: usize,
     pub longest_prompt_uncut: usize,
-    /// Rows that were kept, by the tokens of their prompts.
-    pub prompt_lengths: BTreeMap<usize, Count>,
+    /// Rows that were kept, by the tokens of their prompts, then by all their tokens.
+    pub lengths: BTreeMap<usize, BTreeMap<usize, Count>>,
+    /// Leading tokens that the prompts of all rows that were kept have in common.
+    pub shared_start: usize,
+}
+
+/// Rows with as many prompt tokens and as many tokens in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowShape {
+    pub prompt: usize,
+    pub tokens: usize,
+    pub rows: usize,
 }
 
 /// How one segment fits the prompts of a split.
@@ -66,6 +91,9 @@ pub struct SegmentFit {
 }
 
 impl EncodeReport {
+    /// Reports of another version are made anew.
+    pub const VERSION: u32 = 2;
+
     /// Rows that were not taken out.
     pub fn kept(&self) -> usize {
         self.rows - self.dropped.rows
@@ -79,14 +107,21 @@ impl EncodeReport {
     /// How a segment fits the prompts of the rows that were kept.
     pub fn fit(&self, segment: Segment) -> SegmentFit {
         let mut fit = SegmentFit::default();
-        for (&tokens, &count) in &self.prompt_lengths {
+        for (&tokens, rows) in &self.lengths {
+            let add = |count: &mut Count| rows.values().for_each(|&rows| count.merge(rows));
             if segment.is_clipped(tokens) {
-                fit.clipped.merge(count);
+                add(&mut fit.clipped);
             }
             if segment.resolve(tokens).is_empty() {
-                fit.empty.merge(count);
+                add(&mut fit.empty);
             }
         }
         fit
+    }
+
+    /// The shapes of the rows that were kept, in their order.
+    pub fn shapes(&self) -> Vec<RowShape> {
+        let rows = self.lengths.iter().flat_map(|(&prompt, rows)| rows.iter().map(move |row| (prompt, row)));
+        rows.map(|(prompt, (&tokens, count))| RowShape { prompt, tokens, rows: count.rows }).collect()
     }
 }

@@ -64,6 +64,8 @@ codes! {
     MisplacedBlock = "E0208", "misplaced-block";
     BadTemplate = "E0209", "bad-template";
     BadPattern = "E0210", "bad-pattern";
+    ConflictingFields = "E0211", "conflicting-fields";
+    BadChoices = "E0212", "bad-choices";
     // The model and what it allows
     ModelNotFound = "E0301", "model-not-found";
     ModelUnreadable = "E0302", "model-unreadable";
@@ -85,6 +87,7 @@ codes! {
     NoPositions = "E0407", "no-positions";
     UnknownSplit = "E0408", "unknown-split";
     NoRowsLeft = "E0409", "no-rows-left";
+    GoldNotAChoice = "E0410", "gold-not-a-choice";
     // The run
     RunUnwritable = "E0501", "run-unwritable";
     RunLocked = "E0502", "run-locked";

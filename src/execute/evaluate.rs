@@ -1,6 +1,7 @@
 //! Evaluation: answers or losses of the rows of a split, and the score.
 
 use super::batch::LossBatch;
+use super::choices::{self, choose};
 use super::event::{Event, Record, Score, Subject, TargetLoss};
 use super::generate::Generator;
 use crate::data::encode::EncodedRow;
@@ -16,7 +17,7 @@ use std::time::Instant;
 #[derive(Clone, Copy)]
 pub struct Task<'a> {
     pub eval: &'a Eval,
-    /// Prompts alone; prompts and targets where the metric is perplexity.
+    /// Prompts alone, with choices where there are some; prompts and targets where the metric is perplexity.
     pub rows: &'a [EncodedRow],
     pub tokenizer: &'a Tokenizer,
     /// Who `generator` is.
@@ -25,7 +26,7 @@ pub struct Task<'a> {
 
 /// Measures one subject. Records are emitted in the order of the rows; `None` where `interrupt` was set before the end.
 ///
-/// The gold of a row is what the extractor finds in its target. A row's record does not depend on the other rows.
+/// The gold of a row is what the extractor finds in its target, and the target itself where choices are scored. A row's record does not depend on the other rows.
 pub fn evaluate(
     task: Task<'_>,
     generator: &Generator<'_>,
@@ -41,9 +42,10 @@ pub fn evaluate(
             return Ok(None);
         }
         let batch: Vec<&EncodedRow> = batch.iter().collect();
-        let records = match eval.metric {
-            Metric::Perplexity => losses(generator, &batch)?,
-            Metric::Accuracy | Metric::ExactMatch => answers(task, generator, &batch, &mut tokens)?,
+        let records = match (&eval.choices, eval.metric) {
+            (Some(choices), _) => choose(choices.likelihood, generator, &batch)?,
+            (None, Metric::Perplexity) => losses(generator, &batch)?,
+            (None, Metric::Accuracy | Metric::ExactMatch) => answers(task, generator, &batch, &mut tokens)?,
         };
         for record in records {
             correct += usize::from(record.correct);
@@ -51,7 +53,8 @@ pub fn evaluate(
                 loss += target.sum;
                 tokens += target.tokens;
             }
-            golds.push(record.gold.clone());
+            tokens += record.scores.iter().map(|choice| choice.tokens).sum::<usize>();
+            golds.push(class(&record));
             emit(Event::EvalRow { eval: eval.name.clone(), subject, record });
         }
     }
@@ -69,6 +72,15 @@ pub fn evaluate(
     Ok(Some(score))
 }
 
+/// What the gold of a record counts as where the commonest is looked for: the place of the choice that it is, for the texts of
+/// choices may differ from row to row.
+fn class(record: &Record) -> String {
+    match choices::gold(&record.scores, &record.gold) {
+        Some(number) => format!("choice {}", number + 1),
+        None => record.gold.clone(),
+    }
+}
+
 fn answers(task: Task<'_>, generator: &Generator<'_>, rows: &[&EncodedRow], tokens: &mut usize) -> Result<Vec<Record>> {
     let Task { eval, tokenizer, .. } = task;
     let outputs = generator.greedy(rows, eval.max_tokens)?;
@@ -84,30 +96,36 @@ fn answers(task: Task<'_>, generator: &Generator<'_>, rows: &[&EncodedRow], toke
         // A row whose target gives no gold cannot be right.
         let correct = gold.as_ref().is_some_and(|gold| eval.metric.correct(answer.as_deref(), gold));
         let (prompt, gold) = (row.prompt.clone(), gold.unwrap_or_default());
-        Ok(Record { row: row.row, prompt, output, answer, gold, correct, loss: None })
+        Ok(Record { row: row.row, prompt, output, answer, gold, correct, loss: None, scores: Vec::new() })
     };
     rows.iter().zip(&outputs).map(record).collect()
 }
 
 fn losses(generator: &Generator<'_>, rows: &[&EncodedRow]) -> Result<Vec<Record>> {
+    let record = |(row, loss): (&&EncodedRow, TargetLoss)| Record {
+        row: row.row,
+        prompt: row.prompt.clone(),
+        output: String::new(),
+        answer: None,
+        gold: row.target.clone(),
+        correct: false,
+        loss: Some(loss),
+        scores: Vec::new(),
+    };
+    Ok(rows.iter().zip(target_losses(generator, rows)?).map(record).collect())
+}
+
+/// The loss of each row's target, in one forward pass of all of them.
+pub(super) fn target_losses(generator: &Generator<'_>, rows: &[&EncodedRow]) -> Result<Vec<TargetLoss>> {
     let losses = LossBatch::new(generator.engine, rows).and_then(|batch| {
         let edits = generator.edits(&batch.packed)?;
         batch.losses(generator.engine.decoder, &edits)?.to_vec1::<f32>()
     });
     let losses = losses.map_err(engine_failed)?;
     let mut losses = losses.into_iter();
-    let record = |row: &&EncodedRow| {
+    let target = |row: &&EncodedRow| {
         let tokens = row.supervised();
-        let sum = losses.by_ref().take(tokens).map(f64::from).sum();
-        Record {
-            row: row.row,
-            prompt: row.prompt.clone(),
-            output: String::new(),
-            answer: None,
-            gold: row.target.clone(),
-            correct: false,
-            loss: Some(TargetLoss { sum, tokens }),
-        }
+        TargetLoss { sum: losses.by_ref().take(tokens).map(f64::from).sum(), tokens }
     };
-    Ok(rows.iter().map(record).collect())
+    Ok(rows.iter().map(target).collect())
 }

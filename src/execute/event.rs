@@ -86,7 +86,7 @@ pub struct Record {
     /// The number of the row in its split.
     pub row: usize,
     pub prompt: String,
-    /// The new text; empty where nothing is generated.
+    /// The new text, or the choice that is taken; empty where there is neither.
     pub output: String,
     /// `None` where the extractor found none.
     pub answer: Option<String>,
@@ -95,6 +95,18 @@ pub struct Record {
     /// The summed loss of the target's tokens, and their number, where the metric is taken from losses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<TargetLoss>,
+    /// Every choice, in written order, where choices are scored.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scores: Vec<ChoiceScore>,
+}
+
+/// How likely a choice is after the prompt.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ChoiceScore {
+    pub choice: String,
+    /// The sum or the mean of the log-likelihoods (natural logarithms) of its tokens.
+    pub score: f64,
+    pub tokens: usize,
 }
 
 /// The loss of a target.
@@ -114,7 +126,7 @@ pub struct Score {
     pub correct: usize,
     /// What always giving the commonest gold would score.
     pub majority: Option<Majority>,
-    /// Tokens generated, or target tokens whose loss was taken.
+    /// Tokens generated, or tokens of targets or choices whose loss was taken.
     pub tokens: usize,
     pub seconds: f64,
 }

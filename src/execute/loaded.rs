@@ -7,7 +7,7 @@ use crate::model::config::{ModelSource, Precision};
 use crate::model::decoder::Decoder;
 use crate::model::hub::{Progress, Wanted};
 use crate::model::known::KnownModel;
-use crate::model::located::Locator;
+use crate::model::located::{Located, Locator};
 use crate::plan::Model;
 use crate::store::frozen::FrozenCache;
 use candle_core::Device;
@@ -20,6 +20,8 @@ pub struct LoadedModel {
     pub decoder: Decoder,
     pub tokenizer: Arc<Tokenizer>,
     pub chat_template: Option<ChatTemplate>,
+    /// Where it was found.
+    pub found: Located,
 }
 
 /// The models that this process has loaded.
@@ -75,9 +77,12 @@ impl Models {
             return Ok(loaded.clone());
         }
         let found = self.locator.locate(&model.source, Wanted::Everything, &mut |_| {})?;
-        let decoder = Decoder::load(found.files(), &model.config, model.precision, &self.device)?;
-        let loaded =
-            Rc::new(LoadedModel { decoder, tokenizer: found.tokenizer()?, chat_template: found.chat_template()? });
+        let texts = || -> Result<_> { Ok((found.tokenizer()?, found.chat_template()?)) };
+        let decoder = || Decoder::load(found.files(), &model.config, model.precision, &self.device);
+        let (decoder, texts) = rayon::join(decoder, texts);
+        found.close();
+        let (decoder, (tokenizer, chat_template)) = (decoder?, texts?);
+        let loaded = Rc::new(LoadedModel { decoder, tokenizer, chat_template, found });
         self.loaded.push((model.source.clone(), model.precision, loaded.clone()));
         Ok(loaded)
     }

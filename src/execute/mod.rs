@@ -5,6 +5,7 @@
 pub mod along;
 pub mod batch;
 pub mod checkpoint;
+mod choices;
 pub mod constants;
 pub mod engine;
 pub mod evaluate;

@@ -54,11 +54,7 @@ impl Packed {
         let point = |point: usize| {
             packer.layout(|work| match work.work.blocks.get(point) {
                 Some(block) => block.input.clone(),
-                None => work
-                    .work
-                    .blocks
-                    .last()
-                    .map_or_else(Tokens::none, |block| block.output.or(&work.work.joining[point])),
+                None => work.work.head(),
             })
         };
         let points: Vec<Layout> = (0..=layers).map(point).collect();

@@ -99,7 +99,8 @@ impl BlockPass {
         Ok((output, middle, gate_up))
     }
 
-    fn attention_output(&self, rotated: &Tensor) -> Result<Tensor> {
+    /// What attention adds to the stream of the tokens that leave.
+    pub fn attention_output(&self, rotated: &Tensor) -> Result<Tensor> {
         let mixed = self.block.attention.forward(rotated, self.past.as_ref(), &self.stage.rows)?;
         self.block.output.forward(&mixed)
     }

@@ -198,24 +198,30 @@ impl Decoder {
         hook: &dyn BlockHook,
         watch: &mut Option<&mut dyn Watch>,
     ) -> Result<Option<Tensor>> {
-        if let Some(watch) = watch {
-            let rotated = pass.block.rotated(hidden, &pass.stage)?;
-            watch.keys(layer, &pass.block.attention.keys_and_values(&rotated)?, pass.past.as_ref())?;
-            if let Leaving::Nobody = pass.stage.leaving {
-                return Ok(None);
+        let rotated = match watch {
+            Some(watch) => {
+                let rotated = pass.block.rotated(hidden, &pass.stage)?;
+                watch.keys(layer, &pass.block.attention.keys_and_values(&rotated)?, pass.past.as_ref())?;
+                Some(rotated)
             }
-            if !hook.edits_inside(layer) {
-                return pass.finish(hidden, &rotated).map(Some);
-            }
-        }
+            None => None,
+        };
         if let Leaving::Nobody = pass.stage.leaving {
             return Ok(None);
         }
         if !hook.edits_inside(layer) {
-            return frozen::apply(pass, hidden).map(Some);
+            return match rotated {
+                Some(rotated) => pass.finish(hidden, &rotated),
+                None => frozen::apply(pass, hidden),
+            }
+            .map(Some);
         }
         let (block, stage, recompute) = (pass.block.clone(), pass.stage.clone(), pass.recompute);
-        let mixed = hook.edit(layer, At::AttentionOutput, frozen::apply(AttentionPass(pass), hidden)?)?;
+        let mixed = match rotated {
+            Some(rotated) => pass.attention_output(&rotated)?,
+            None => frozen::apply(AttentionPass(pass), hidden)?,
+        };
+        let mixed = hook.edit(layer, At::AttentionOutput, mixed)?;
         let middle = (stage.leaving.pick(hidden)? + mixed)?;
         let added = frozen::apply(FeedForwardPass { block, recompute }, &middle)?;
         (middle + hook.edit(layer, At::MlpOutput, added)?).map(Some)

@@ -2,7 +2,7 @@
 
 use super::config::ModelConfig;
 use super::embedded::{self, Embedded};
-use super::gguf::Gguf;
+use super::gguf::GgufFile;
 use super::{config_json, tokenizer};
 use crate::diag::{self, Code, Diagnostic, suggest};
 use serde_json::Value;
@@ -14,7 +14,7 @@ use tokenizers::Tokenizer;
 pub enum ModelFiles {
     /// A folder as Hugging Face lays it out, downloaded or the user's own.
     Folder(PathBuf),
-    Gguf(PathBuf),
+    Gguf(GgufFile),
     Embedded(&'static Embedded),
 }
 
@@ -66,7 +66,7 @@ pub enum WeightFiles {
     Safetensors(Vec<PathBuf>),
     /// A safetensors file in memory, and the name for it in errors.
     Bytes(&'static [u8], PathBuf),
-    Gguf(PathBuf),
+    Gguf(GgufFile),
 }
 
 const CONFIG: &str = "config.json";
@@ -107,7 +107,7 @@ impl ModelFiles {
         if !path.is_file() {
             return Err(not_found(path, format!("there is no GGUF file {shown}"), "give the path of a .gguf file"));
         }
-        Ok(Self::Gguf(path.to_path_buf()))
+        Ok(Self::Gguf(GgufFile::new(path)))
     }
 
     /// A model inside the binary.
@@ -132,7 +132,7 @@ impl ModelFiles {
                 }
                 Ok(config)
             }
-            Self::Gguf(path) => Gguf::open(path)?.config(),
+            Self::Gguf(file) => file.open()?.config(),
             Self::Embedded(model) => {
                 config_json::parse(&String::from_utf8_lossy(model.config), &embedded_path(model, CONFIG))
             }
@@ -151,7 +151,7 @@ impl ModelFiles {
                 }
                 tokenizer::from_json(&read_bytes(&path)?, &path)
             }
-            Self::Gguf(path) => Gguf::open(path)?.tokenizer(),
+            Self::Gguf(file) => file.open()?.tokenizer(),
             Self::Embedded(model) => tokenizer::from_json(model.tokenizer, &embedded_path(model, TOKENIZER)),
         }
     }
@@ -171,7 +171,7 @@ impl ModelFiles {
                 }
                 Ok(texts)
             }
-            Self::Gguf(path) => Ok(Gguf::open(path)?.texts()),
+            Self::Gguf(file) => Ok(file.open()?.texts()),
             Self::Embedded(_) => Ok(Texts::default()),
         }
     }
@@ -180,7 +180,7 @@ impl ModelFiles {
     pub fn weights(&self) -> diag::Result<WeightFiles> {
         match self {
             Self::Folder(folder) => folder_weights(folder).map(WeightFiles::Safetensors),
-            Self::Gguf(path) => Ok(WeightFiles::Gguf(path.clone())),
+            Self::Gguf(file) => Ok(WeightFiles::Gguf(file.clone())),
             Self::Embedded(model) => Ok(WeightFiles::Bytes(model.weights, embedded_path(model, WEIGHTS))),
         }
     }
@@ -198,7 +198,7 @@ impl ModelFiles {
                 let small = small.into_iter().map(|name| folder.join(name)).filter(|path| path.is_file());
                 small.chain(folder_weights(folder).unwrap_or_default()).map(file).collect()
             }
-            Self::Gguf(path) => vec![Part { name: GGUF.to_string(), content: Content::File(path.clone()) }],
+            Self::Gguf(gguf) => vec![Part { name: GGUF.to_string(), ..file(gguf.path().to_path_buf()) }],
             Self::Embedded(model) => {
                 let part = |(name, bytes): (&str, _)| Part { name: name.to_string(), content: Content::Bytes(bytes) };
                 [(CONFIG, model.config), (TOKENIZER, model.tokenizer), (WEIGHTS, model.weights)].map(part).into()
@@ -211,13 +211,7 @@ impl ModelFiles {
 ///
 /// Errors: those of the parts, and a tokenizer with ids that the model has no embedding for (E0304).
 pub fn facts(files: &ModelFiles) -> diag::Result<ModelFacts> {
-    let (config, tokenizer, texts) = match files {
-        ModelFiles::Gguf(path) => {
-            let gguf = Gguf::open(path)?;
-            (gguf.config()?, gguf.tokenizer()?, gguf.texts())
-        }
-        _ => (files.config()?, files.tokenizer()?, files.texts()?),
-    };
+    let (config, tokenizer, texts) = (files.config()?, files.tokenizer()?, files.texts()?);
     tokenizer::check_fits(&tokenizer, &config)?;
     let text = |named: Option<String>, id: Option<u32>| named.or_else(|| tokenizer.id_to_token(id?));
     Ok(ModelFacts {

@@ -1,41 +1,77 @@
-//! GGUF files: config, tokenizer and weights in one. Opening one reads its header only.
+//! GGUF files: config, tokenizer and weights in one. Opening one reads its header only, and once for all who ask.
 
 use super::config::{ModelConfig, Rope, RopeScaling};
 use super::files::Texts;
+use super::mapped::Mapped;
 use super::ops::rope::scaled;
+use super::stored::{Encoding, Stored};
 use super::{config_json, gguf_tokenizer, weights};
 use crate::diag::{self, Code, Diagnostic};
-use candle_core::quantized::gguf_file::{Content, Value};
-use candle_core::{Device, Result, Tensor, bail};
-use std::fs::File;
-use std::io::{Cursor, Read};
+use candle_core::Result;
+use candle_core::bail;
+use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokenizers::Tokenizer;
+
+/// A GGUF file that is opened when it is first asked for. Clones share what was read.
+#[derive(Clone)]
+pub struct GgufFile {
+    path: PathBuf,
+    opened: Arc<Mutex<Option<Arc<Gguf>>>>,
+}
 
 /// An opened GGUF file.
 pub struct Gguf {
     path: PathBuf,
-    file: File,
+    bytes: Mapped,
     content: Content,
-    /// Attention heads and key heads, where the rows of their projections are interleaved.
-    interleaved: Option<(usize, usize)>,
+}
+
+impl GgufFile {
+    /// The file at this path; it is not looked at yet.
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_path_buf(), opened: Arc::default() }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The opened file. Errors: as [`Gguf::open`].
+    pub fn open(&self) -> diag::Result<Arc<Gguf>> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*opened {
+            Some(gguf) => Ok(gguf.clone()),
+            None => Ok(opened.insert(Arc::new(Gguf::open(&self.path)?)).clone()),
+        }
+    }
+
+    /// Forgets the header: the names of all tokens take as much memory as a batch.
+    pub fn close(&self) {
+        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl std::fmt::Debug for GgufFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("GgufFile").field(&self.path).finish()
+    }
 }
 
 impl Gguf {
     /// Reads the header. Errors: E0302 for a file that is not GGUF, cut short, or damaged.
     pub fn open(path: &Path) -> diag::Result<Self> {
-        let unreadable = |error: candle_core::Error| weights::unreadable(path, &error);
-        let file = File::open(path).map_err(|error| unreadable(error.into()))?;
-        let content = read_header(&file).map_err(unreadable)?;
-        let gguf = Self { path: path.to_path_buf(), file, content, interleaved: None };
-        gguf.check_length().map_err(unreadable)?;
-        Ok(gguf)
-    }
-
-    /// Tells the weights apart that llama.cpp stores interleaved: the query and key rows of Llama files.
-    pub fn with_heads(self, config: &ModelConfig) -> Self {
-        let interleaved = (config.architecture == "llama").then_some((config.heads, config.key_value_heads));
-        Self { interleaved, ..self }
+        let read = || {
+            let bytes = Mapped::open(path)?;
+            let content = read_header(&bytes.whole()?)?;
+            let gguf = Self { path: path.to_path_buf(), bytes, content };
+            gguf.check_length()?;
+            Ok(gguf)
+        };
+        read().map_err(|error| weights::unreadable(path, &error))
     }
 
     /// The shape of the model. Errors: an architecture or variant that reftc does not run (E0303), missing facts (E0302).
@@ -56,7 +92,7 @@ impl Gguf {
             let message = "heads of which only a part is rotated are not supported";
             return Err(config_json::unsupported(&self.path, message));
         }
-        let vocabulary = match self.shape("model.embed_tokens.weight").as_deref() {
+        let vocabulary = match self.content.tensor_infos.get("token_embd.weight").map(|info| info.shape.dims()) {
             Some(&[vocabulary, _]) => vocabulary,
             _ => return Err(self.missing("token_embd.weight")),
         };
@@ -102,21 +138,29 @@ impl Gguf {
         }
     }
 
-    /// The shape of the tensor with this Hugging Face name.
-    pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        Some(self.content.tensor_infos.get(&stored_name(name)?)?.shape.dims().to_vec())
+    /// The tensor with this Hugging Face name; `interleaved` are the attention heads and the key heads of a file whose
+    /// projections have their rows interleaved.
+    pub fn find(&self, name: &str, interleaved: Option<(usize, usize)>) -> Option<Stored<'_>> {
+        let name = stored_name(name)?;
+        let mut stored = self.stored(&name)?;
+        stored.interleaved = match interleaved {
+            Some((heads, _)) if name.contains(".attn_q.") => Some(heads),
+            Some((_, heads)) if name.contains(".attn_k.") => Some(heads),
+            _ => None,
+        };
+        Some(stored)
     }
 
-    /// The tensor with this Hugging Face name, dequantised to f32, rows in the order of Hugging Face.
-    pub fn tensor(&self, name: &str) -> Result<Tensor> {
-        let Some(stored) = stored_name(name) else { bail!("GGUF files have no tensor `{name}`") };
-        let quantized = self.content.tensor(&mut &self.file, &stored, &Device::Cpu)?;
-        let tensor = quantized.dequantize(&Device::Cpu)?;
-        match self.interleaved {
-            Some((heads, _)) if stored.contains(".attn_q.") => separate_halves(&tensor, heads),
-            Some((_, heads)) if stored.contains(".attn_k.") => separate_halves(&tensor, heads),
-            _ => Ok(tensor),
-        }
+    /// The tensor with this name of the file's own.
+    fn stored(&self, name: &str) -> Option<Stored<'_>> {
+        let info = self.content.tensor_infos.get(name)?;
+        Some(Stored {
+            shape: info.shape.dims().to_vec(),
+            bytes: &self.bytes,
+            start: self.content.tensor_data_offset + info.offset,
+            encoding: Encoding::of_gguf(info.ggml_dtype),
+            interleaved: None,
+        })
     }
 
     /// A value of the metadata.
@@ -176,14 +220,9 @@ impl Gguf {
                 return Err(config_json::unsupported(&self.path, message));
             }
         };
-        if !self.content.tensor_infos.contains_key("rope_freqs.weight") {
-            return Ok(Rope { theta, scaling });
-        }
-        let divisors = self
-            .content
-            .tensor(&mut &self.file, "rope_freqs.weight", &Device::Cpu)
-            .and_then(|tensor| tensor.dequantize(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>())
-            .map_err(|error| weights::unreadable(&self.path, &error))?;
+        let Some(stored) = self.stored("rope_freqs.weight") else { return Ok(Rope { theta, scaling }) };
+        let mut divisors = vec![0f32; stored.elements()];
+        stored.read_into(&mut divisors).map_err(|error| weights::unreadable(&self.path, &error))?;
         match llama3_scaling(&divisors, theta, head_dim) {
             Some(scaling) => Ok(Rope { theta, scaling }),
             None => {
@@ -195,8 +234,8 @@ impl Gguf {
 
     /// A file that is cut short ends before its last tensor does.
     fn check_length(&self) -> Result<()> {
-        let length = self.file.metadata()?.len();
-        let end = |info: &candle_core::quantized::gguf_file::TensorInfo| {
+        let length = self.bytes.length();
+        let end = |info: &TensorInfo| {
             let elements =
                 info.shape.dims().iter().try_fold(1u64, |product, &size| product.checked_mul(size as u64))?;
             let bytes =
@@ -240,14 +279,6 @@ fn stored_name(name: &str) -> Option<String> {
     Some(format!("blk.{layer}.{module}.{kind}"))
 }
 
-/// Undoes the interleaving of a head's two halves, which llama.cpp's rotation wants: rows 0, 2, 4, … then 1, 3, 5, ….
-fn separate_halves(tensor: &Tensor, heads: usize) -> Result<Tensor> {
-    let shape = tensor.dims().to_vec();
-    let rest: usize = shape.iter().skip(1).product();
-    let pairs = tensor.reshape((heads, shape[0] / heads / 2, 2, rest))?;
-    pairs.transpose(1, 2)?.contiguous()?.reshape(shape)
-}
-
 /// The scaling whose divisors these are: the largest is the factor, and released models share the other numbers.
 fn llama3_scaling(divisors: &[f32], theta: f64, head_dim: usize) -> Option<RopeScaling> {
     let scaling = RopeScaling::Llama3 {
@@ -273,20 +304,10 @@ pub(super) fn integer(value: &Value) -> Option<u64> {
     }
 }
 
-/// Reads the header out of memory, where candle's many small seeks cost nothing: the first megabytes of the file, and more
-/// where the header turns out to be longer.
-fn read_header(mut file: &File) -> Result<Content> {
-    const FIRST: u64 = 4 << 20;
-    const LONGEST: u64 = 256 << 20;
-    let (mut bytes, mut wanted) = (Vec::new(), FIRST);
-    loop {
-        file.by_ref().take(wanted - bytes.len() as u64).read_to_end(&mut bytes)?;
-        refuse_zero_alignment(&bytes)?;
-        match Content::read(&mut Cursor::new(&bytes)) {
-            Err(_) if bytes.len() as u64 == wanted && wanted < LONGEST => wanted *= 4,
-            result => return result,
-        }
-    }
+/// Reads the header out of a mapped file, where candle's many small seeks cost nothing.
+fn read_header(bytes: &[u8]) -> Result<Content> {
+    refuse_zero_alignment(bytes)?;
+    Content::read(&mut Cursor::new(bytes))
 }
 
 /// candle divides by the alignment that a header may give among its first entries; a zero there must not reach it.
@@ -305,13 +326,6 @@ fn refuse_zero_alignment(header: &[u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn halves_are_separated() {
-        let rows = Tensor::arange(0u32, 8, &Device::Cpu).unwrap().reshape((8, 1)).unwrap();
-        let separate = separate_halves(&rows, 2).unwrap().flatten_all().unwrap().to_vec1::<u32>().unwrap();
-        assert_eq!(separate, [0, 2, 1, 3, 4, 6, 5, 7]);
-    }
 
     #[test]
     fn divisors_of_llama_3_are_known() {

@@ -1,34 +1,47 @@
 //! A model that was found: its facts for the checker, its files for the engine.
 
 use super::config::{ModelConfig, ModelSource};
-use super::files::{Content, ModelFacts, ModelFiles, Part, facts};
-use super::gguf::Gguf;
+use super::files::{Content, ModelFiles, Part};
 use super::hub::{Hub, HubSettings, Progress, Wanted};
 use super::known::{KnownModel, ModelDigests};
 use crate::data::chat::ChatTemplate;
 use crate::data::tokenizer::Tokenizer;
 use crate::diag::{Code, Diagnostic, Result};
 use crate::digest;
-use crate::store::cache::Cache;
-use std::sync::Arc;
+use crate::model::tokenizer::check_fits;
+use crate::store::cache::{Cache, state_of};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// Where models are looked for.
+/// So many models are remembered at most; specs are about one or two.
+const KEPT: usize = 4;
+
+/// Where models are looked for. Clones share what was read of a model, so that a run does not read again what its check
+/// has read.
 #[derive(Clone)]
 pub struct Locator {
     pub hub: HubSettings,
     /// Remembers digests of large files and the configs of GGUF files.
     pub cache: Cache,
+    /// Models found earlier, each with the state that its files were in.
+    found: Arc<Mutex<Vec<(String, Located)>>>,
 }
 
-/// A model whose files were found.
+/// A model whose files were found. Clones share what was read of it.
+#[derive(Clone)]
 pub struct Located {
     files: ModelFiles,
     cache: Cache,
     /// For a model of the hub: its name and commit, which stand for the weights while they are not at hand.
     commit: Option<String>,
+    tokenizer: Arc<OnceLock<Arc<Tokenizer>>>,
 }
 
 impl Locator {
+    /// Looks for models in these places; nothing is looked at yet.
+    pub fn new(hub: HubSettings, cache: Cache) -> Self {
+        Self { hub, cache, found: Arc::default() }
+    }
+
     /// Finds a model; `wanted` says whether a model of the hub is to be fetched with its weights.
     ///
     /// # Errors
@@ -48,7 +61,23 @@ impl Locator {
             ModelSource::Gguf(path) => (ModelFiles::gguf(path)?, None),
             ModelSource::Embedded(name) => (ModelFiles::embedded(name)?, None),
         };
-        Ok(Located { files, cache: self.cache.clone(), commit })
+        Ok(self.shared(Located { files, cache: self.cache.clone(), commit, tokenizer: Arc::default() }))
+    }
+
+    /// The same model as it was found earlier, if its files have not changed since.
+    fn shared(&self, located: Located) -> Located {
+        let Some(state) = located.state() else { return located };
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        match found.iter().find(|(known, _)| *known == state) {
+            Some((_, known)) => Located { commit: located.commit, ..known.clone() },
+            None => {
+                found.push((state, located.clone()));
+                // Whoever watches files for days does not keep every model that they held.
+                let surplus = found.len().saturating_sub(KEPT);
+                found.drain(..surplus);
+                located
+            }
+        }
     }
 }
 
@@ -56,6 +85,46 @@ impl Located {
     /// The files.
     pub fn files(&self) -> &ModelFiles {
         &self.files
+    }
+
+    /// The cache that goes with the places where models are looked for.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// Lets go of what only the loading of a model needs.
+    pub fn close(&self) {
+        if let ModelFiles::Gguf(file) = &self.files {
+            file.close();
+        }
+    }
+
+    /// SHA-256 over the files that decide how text becomes tokens.
+    ///
+    /// # Errors
+    /// Where a file cannot be read.
+    pub fn tokenizer_digest(&self) -> Result<String> {
+        let parts = self.files.parts();
+        self.digest_of_all(&parts.iter().filter(|part| part.decides_tokens()).collect::<Vec<_>>())
+    }
+
+    /// The present state of all files; `None` where one of them is changing.
+    fn state(&self) -> Option<String> {
+        let state = |part: Part| match part.content {
+            Content::File(path) => Some(format!("{} {}", path.display(), state_of(&path)?)),
+            Content::Bytes(bytes) => Some(format!("{} {:p}", part.name, bytes.as_ptr())),
+        };
+        self.files.parts().into_iter().map(state).collect::<Option<Vec<_>>>().map(|states| states.join("\n"))
+    }
+
+    fn read_tokenizer(&self) -> Result<Tokenizer> {
+        let (config, texts, tokenizer) = (self.config()?, self.files.texts()?, self.files.tokenizer()?);
+        check_fits(&tokenizer, &config)?;
+        let id =
+            |text: Option<String>, named: Option<u32>| text.and_then(|text| tokenizer.token_to_id(&text)).or(named);
+        let bos = id(texts.bos_text, config.bos_token);
+        let eos = id(texts.eos_text, config.eos_tokens.first().copied());
+        Tokenizer::new(tokenizer, bos, eos)
     }
 
     /// SHA-256 of a part, remembered for large files.
@@ -78,13 +147,13 @@ impl Located {
 
 impl KnownModel for Located {
     fn config(&self) -> Result<ModelConfig> {
-        let ModelFiles::Gguf(path) = &self.files else { return self.files.config() };
+        let ModelFiles::Gguf(file) = &self.files else { return self.files.config() };
         // The header of a GGUF file holds the vocabulary too; reading it takes longer than everything else of a check.
-        let key = self.cache.digest(path).ok().map(|digest| format!("{} {digest}", env!("CARGO_PKG_VERSION")));
+        let key = self.cache.digest(file.path()).ok().map(|digest| format!("{} {digest}", env!("CARGO_PKG_VERSION")));
         if let Some(config) = key.as_ref().and_then(|key| self.cache.get("gguf-config", key)) {
             return Ok(config);
         }
-        let config = Gguf::open(path)?.config()?;
+        let config = file.open()?.config()?;
         if let Some(key) = key {
             self.cache.put("gguf-config", &key, &config);
         }
@@ -92,23 +161,27 @@ impl KnownModel for Located {
     }
 
     fn tokenizer(&self) -> Result<Arc<Tokenizer>> {
-        let ModelFacts { config, tokenizer, bos_text, eos_text, .. } = facts(&self.files)?;
-        let id =
-            |text: Option<String>, named: Option<u32>| text.and_then(|text| tokenizer.token_to_id(&text)).or(named);
-        let (bos, eos) = (id(bos_text, config.bos_token), id(eos_text, config.eos_tokens.first().copied()));
-        Tokenizer::new(tokenizer, bos, eos).map(Arc::new)
+        if let Some(known) = self.tokenizer.get() {
+            return Ok(known.clone());
+        }
+        let tokenizer = Arc::new(self.read_tokenizer()?);
+        Ok(self.tokenizer.get_or_init(|| tokenizer).clone())
     }
 
     fn chat_template(&self) -> Result<Option<ChatTemplate>> {
-        let ModelFacts { chat_template, bos_text, eos_text, .. } = facts(&self.files)?;
-        chat_template.map(|source| ChatTemplate::new(&source, bos_text.as_deref(), eos_text.as_deref())).transpose()
+        let texts = self.files.texts()?;
+        let Some(source) = texts.chat_template else { return Ok(None) };
+        let (config, tokenizer) = (self.config()?, self.tokenizer()?);
+        let text = |named: Option<String>, id: Option<u32>| named.or_else(|| tokenizer.text_of(id?));
+        let bos = text(texts.bos_text, config.bos_token);
+        let eos = text(texts.eos_text, config.eos_tokens.first().copied());
+        ChatTemplate::new(&source, bos.as_deref(), eos.as_deref()).map(Some)
     }
 
     fn digests(&self) -> Result<ModelDigests> {
+        let tokenizer = self.tokenizer_digest()?;
         let parts = self.files.parts();
         let all: Vec<&Part> = parts.iter().collect();
-        let tokenizer: Vec<&Part> = parts.iter().filter(|part| part.decides_tokens()).collect();
-        let tokenizer = self.digest_of_all(&tokenizer)?;
         match (self.files.weights(), &self.commit) {
             (Ok(_), _) => Ok(ModelDigests { tokenizer, weights: self.digest_of_all(&all)?, provisional: false }),
             (Err(_), Some(commit)) => Ok(ModelDigests { tokenizer, weights: digest::of(commit), provisional: true }),

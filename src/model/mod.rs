@@ -18,9 +18,12 @@ mod head;
 pub mod hub;
 pub mod known;
 pub mod located;
+mod mapped;
 pub mod ops;
 pub mod pass;
 pub mod place;
+mod safetensors_file;
+mod stored;
 pub mod tokenizer;
 pub mod weights;
 

@@ -3,24 +3,32 @@
 use super::config::{ModelConfig, Precision};
 use super::files::{ModelFiles, WeightFiles};
 use super::gguf::Gguf;
+use super::safetensors_file::SafetensorsFile;
+use super::stored::{Element, Stored};
 use crate::diag::{self, Code, Diagnostic};
-use candle_core::safetensors::{MmapedSafetensors, SliceSafetensors};
 use candle_core::{DType, Device, Tensor};
+use half::{bf16, f16};
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// Opened weights: nothing is read before it is asked for.
+/// Opened weights: nothing is read before it is asked for, and then straight to where it stays.
 pub struct Weights {
     store: Store,
     /// The file to name in errors.
     path: PathBuf,
-    dtype: DType,
+    precision: Precision,
     device: Device,
 }
 
 enum Store {
-    Files(MmapedSafetensors),
-    Bytes(SliceSafetensors<'static>),
-    Gguf(Box<Gguf>),
+    /// One file, or shards.
+    Safetensors(Vec<SafetensorsFile>),
+    Gguf {
+        gguf: Arc<Gguf>,
+        /// Attention heads and key heads, where the rows of their projections are interleaved.
+        interleaved: Option<(usize, usize)>,
+    },
 }
 
 impl Precision {
@@ -41,21 +49,26 @@ impl Weights {
     pub fn open(files: &ModelFiles, config: &ModelConfig, precision: Precision, device: &Device) -> diag::Result<Self> {
         let (store, path) = match files.weights()? {
             WeightFiles::Safetensors(paths) => {
-                let path = paths.first().cloned().unwrap_or_default();
-                (Store::Files(map_files(&paths)?), path)
+                let open = |path: &PathBuf| SafetensorsFile::open(path).map_err(|error| unreadable(path, &error));
+                let shards = paths.iter().map(open).collect::<diag::Result<_>>()?;
+                (Store::Safetensors(shards), paths.into_iter().next().unwrap_or_default())
             }
             WeightFiles::Bytes(bytes, path) => {
-                let opened = SliceSafetensors::new(bytes).map_err(|error| unreadable(&path, &error))?;
-                (Store::Bytes(opened), path)
+                let opened = SafetensorsFile::in_memory(bytes).map_err(|error| unreadable(&path, &error))?;
+                (Store::Safetensors(vec![opened]), path)
             }
-            WeightFiles::Gguf(path) => (Store::Gguf(Box::new(Gguf::open(&path)?.with_heads(config))), path),
+            WeightFiles::Gguf(file) => {
+                // llama.cpp's converter interleaves the query and key rows of Llama files.
+                let interleaved = (config.architecture == "llama").then_some((config.heads, config.key_value_heads));
+                (Store::Gguf { gguf: file.open()?, interleaved }, file.path().to_path_buf())
+            }
         };
-        Ok(Self { store, path, dtype: precision.dtype(), device: device.clone() })
+        Ok(Self { store, path, precision, device: device.clone() })
     }
 
     /// The dtype that tensors come in.
     pub fn dtype(&self) -> DType {
-        self.dtype
+        self.precision.dtype()
     }
 
     /// The device that tensors come on.
@@ -63,38 +76,55 @@ impl Weights {
         &self.device
     }
 
-    /// The tensor of this name. Errors: E0309 where it is missing or has another shape, E0302 where it cannot be read.
+    /// The tensor of this name. Errors: E0309 where it is missing or has another shape, E0302 where it cannot be read, E0303
+    /// where it holds no floats.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> diag::Result<Tensor> {
-        let found = match &self.store {
-            Store::Files(files) => files.get(name).ok().map(|view| view.shape().to_vec()),
-            Store::Bytes(bytes) => bytes.get(name).ok().map(|view| view.shape().to_vec()),
-            Store::Gguf(gguf) => gguf.shape(name),
-        };
-        match found {
-            Some(found) if found == shape => {}
-            Some(found) => return Err(Box::new(self.mismatch(name, shape, Some(&found)))),
-            None => return Err(Box::new(self.mismatch(name, shape, None))),
-        }
-        let tensor = match &self.store {
-            Store::Files(files) => files.load(name, &Device::Cpu),
-            Store::Bytes(bytes) => bytes.load(name, &Device::Cpu),
-            Store::Gguf(gguf) => gguf.tensor(name),
-        };
-        self.explain(tensor.and_then(|tensor| tensor.to_dtype(self.dtype)?.to_device(&self.device)), name)
+        let stored = self.find(name, shape)?;
+        self.explain(self.load(&[stored], shape), name)
     }
 
     /// The `.weight` tensors of several layers over the same inputs, one above the other: `[sum of outputs, inputs]`.
     pub fn stacked(&self, layers: &[(String, usize)], inputs: usize) -> diag::Result<Tensor> {
-        let part = |(name, outputs): &(String, usize)| self.tensor(&format!("{name}.weight"), &[*outputs, inputs]);
-        let parts = layers.iter().map(part).collect::<diag::Result<Vec<_>>>()?;
-        self.explain(Tensor::cat(&parts, 0), layers.first().map_or("", |(name, _)| name))
+        self.stack(layers, "weight", &[inputs])
     }
 
     /// The `.bias` tensors of several layers, one after the other.
     pub fn stacked_biases(&self, layers: &[(String, usize)]) -> diag::Result<Tensor> {
-        let part = |(name, outputs): &(String, usize)| self.tensor(&format!("{name}.bias"), &[*outputs]);
+        self.stack(layers, "bias", &[])
+    }
+
+    /// Tensors of the shape `[outputs, …inner]`, each read to its place in the one that they make.
+    fn stack(&self, layers: &[(String, usize)], kind: &str, inner: &[usize]) -> diag::Result<Tensor> {
+        let shape = |outputs: usize| [&[outputs], inner].concat();
+        let part = |(name, outputs): &(String, usize)| self.find(&format!("{name}.{kind}"), &shape(*outputs));
         let parts = layers.iter().map(part).collect::<diag::Result<Vec<_>>>()?;
-        self.explain(Tensor::cat(&parts, 0), layers.first().map_or("", |(name, _)| name))
+        let outputs = layers.iter().map(|(_, outputs)| outputs).sum();
+        self.explain(self.load(&parts, &shape(outputs)), layers.first().map_or("", |(name, _)| name))
+    }
+
+    /// The stored tensor of this name, if it has this shape.
+    fn find(&self, name: &str, shape: &[usize]) -> diag::Result<Stored<'_>> {
+        let found = match &self.store {
+            // Where two shards have a name, the later one counts.
+            Store::Safetensors(shards) => shards.iter().rev().find_map(|shard| shard.find(name)),
+            Store::Gguf { gguf, interleaved } => gguf.find(name, *interleaved).map(Ok),
+        };
+        match found {
+            Some(Ok(stored)) if stored.shape == shape => Ok(stored),
+            Some(Ok(stored)) => Err(Box::new(self.mismatch(name, shape, Some(&stored.shape)))),
+            Some(Err(dtype)) => Err(self.not_floats(name, dtype)),
+            None => Err(Box::new(self.mismatch(name, shape, None))),
+        }
+    }
+
+    /// Tensors one after the other as one of this shape, converted on the way.
+    fn load(&self, parts: &[Stored<'_>], shape: &[usize]) -> candle_core::Result<Tensor> {
+        let tensor = match self.precision {
+            Precision::F32 => read_all::<f32>(parts, shape),
+            Precision::F16 => read_all::<f16>(parts, shape),
+            Precision::Bf16 => read_all::<bf16>(parts, shape),
+        };
+        tensor?.to_device(&self.device)
     }
 
     /// Turns an engine error about the tensor `name` into a diagnostic (E0302).
@@ -104,6 +134,12 @@ impl Weights {
                 format!("the tensor `{name}` in {} cannot be loaded: {}", self.path.display(), first_line(&error));
             Box::new(Diagnostic::new(Code::ModelUnreadable, message).in_file(&self.path, None).help(DOWNLOAD_AGAIN))
         })
+    }
+
+    fn not_floats(&self, name: &str, dtype: safetensors::Dtype) -> Box<Diagnostic> {
+        let message = format!("the tensor `{name}` in {} holds {dtype:?}, which is not supported", self.path.display());
+        let help = "use the model's weights as bf16, f16 or f32, not quantised ones";
+        Box::new(Diagnostic::new(Code::UnsupportedModel, message).in_file(&self.path, None).help(help))
     }
 
     fn mismatch(&self, name: &str, expected: &[usize], found: Option<&[usize]>) -> Diagnostic {
@@ -121,20 +157,16 @@ impl Weights {
 
 const DOWNLOAD_AGAIN: &str = "the file may be cut short or damaged: download it again";
 
-fn map_files(paths: &[PathBuf]) -> diag::Result<MmapedSafetensors> {
-    for path in paths {
-        // Opened one by one first, so that an error names its file.
-        map(std::slice::from_ref(path)).map_err(|error| unreadable(path, &error))?;
+fn read_all<T: Element>(parts: &[Stored<'_>], shape: &[usize]) -> candle_core::Result<Tensor> {
+    let mut numbers = vec![T::default(); shape.iter().product()];
+    let (mut rest, mut places) = (numbers.as_mut_slice(), Vec::with_capacity(parts.len()));
+    for part in parts {
+        let (place, others) = rest.split_at_mut(part.elements());
+        places.push((part, place));
+        rest = others;
     }
-    let first = paths.first().map(PathBuf::as_path).unwrap_or(Path::new(""));
-    map(paths).map_err(|error| unreadable(first, &error))
-}
-
-#[allow(unsafe_code, reason = "mapping a file is unsafe by its nature; the condition stands inside")]
-fn map(paths: &[PathBuf]) -> candle_core::Result<MmapedSafetensors> {
-    // SAFETY: a mapped file must not be changed by others while it is mapped. Model files are written once, and renamed
-    // into place by every downloader; weights are mapped only while they are copied to tensors.
-    unsafe { MmapedSafetensors::multi(paths) }
+    places.into_par_iter().try_for_each(|(part, place)| part.read_into(place))?;
+    Tensor::from_vec(numbers, shape, &Device::Cpu)
 }
 
 /// E0302 for a weight file that cannot be opened.

@@ -87,7 +87,10 @@ fn tokens(experiment: &Experiment, split: &CheckedSplit) -> String {
 fn eval(experiment: &Experiment, eval: &Eval, training: &str) -> String {
     let tokens = tokens(experiment, &eval.split);
     let measured = (eval.when, eval.max_tokens, &eval.answer, &eval.gold, eval.metric, eval.baseline);
-    stage("eval", &(training, tokens, measured))
+    match &eval.choices {
+        None => stage("eval", &(training, tokens, measured)),
+        Some(choices) => stage("choices", &(training, tokens, measured, choices)),
+    }
 }
 
 fn stage(name: &str, decides: &impl Serialize) -> String {

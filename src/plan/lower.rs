@@ -1,14 +1,15 @@
-//! From the checked spec to the plan: defaults written out, steps counted, costs estimated, stages hashed.
+//! From the checked spec to the plan: defaults written out, steps and costs counted, stages hashed.
 
+use super::passes::Passes;
 use super::{Cost, Eval, Experiment, Model, Parameters, Plan, Schedule, Train, cost, hash};
 use crate::check::spec::{self, Spec};
 
-/// Lowers every experiment of a spec.
-pub fn lower(spec: &Spec) -> Plan {
-    Plan { experiments: spec.experiments.iter().map(experiment).collect() }
+/// Lowers every experiment of a spec, for these passes.
+pub fn lower(spec: &Spec, passes: Passes) -> Plan {
+    Plan { experiments: spec.experiments.iter().map(|checked| experiment(checked, passes)).collect() }
 }
 
-fn experiment(checked: &spec::Experiment) -> Experiment {
+fn experiment(checked: &spec::Experiment, passes: Passes) -> Experiment {
     let hidden = checked.model.config.hidden_size;
     let interventions = checked.interventions.iter().map(|block| block.parameter_count(hidden)).sum();
     let model = checked.model.config.parameters();
@@ -24,9 +25,9 @@ fn experiment(checked: &spec::Experiment) -> Experiment {
             config: checked.model.config.clone(),
         },
         interventions: checked.interventions.clone(),
-        passes: Default::default(),
         train: train(&checked.train),
         evals: checked.evals.iter().map(eval).collect(),
+        passes,
         parameters,
         cost: Cost::default(),
         hashes: hash::hashes(checked),
@@ -73,6 +74,7 @@ fn eval(checked: &spec::Eval) -> Eval {
         max_tokens: checked.max_tokens,
         answer: checked.answer.clone(),
         gold: checked.gold.clone(),
+        choices: checked.choices.clone(),
         metric: checked.metric,
         baseline: checked.baseline,
         batch: checked.batch,

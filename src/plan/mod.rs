@@ -11,9 +11,11 @@ pub use hash::NUMERICS;
 pub use lower::lower;
 
 use crate::data::answer::Extractor;
+use crate::data::choices::Choices;
 use crate::data::metric::Metric;
 use crate::data::template::Template;
 use crate::model::config::{ModelConfig, ModelSource, Precision};
+use passes::Passes;
 use serde::{Deserialize, Serialize};
 
 pub use crate::check::spec::{Optimizer, ScheduleShape, When};
@@ -34,10 +36,11 @@ pub struct Experiment {
     pub seed: u64,
     pub model: Model,
     pub interventions: Vec<Intervention>,
-    #[serde(default)]
-    pub passes: passes::Passes,
     pub train: Train,
     pub evals: Vec<Eval>,
+    /// What may be left out or moved; in no hash, for results do not depend on it.
+    #[serde(default)]
+    pub passes: Passes,
     pub parameters: Parameters,
     pub cost: Cost,
     pub hashes: Hashes,
@@ -92,11 +95,14 @@ pub struct Eval {
     pub name: String,
     pub split: Split,
     pub when: When,
-    /// Greedy decoding stops after this many new tokens; 0 where nothing is generated (perplexity).
+    /// Greedy decoding stops after this many new tokens; 0 where nothing is generated (perplexity, choices).
     pub max_tokens: usize,
     pub answer: Extractor,
     /// The right answer; without it, what the extractor takes from the rendered target.
     pub gold: Option<Template>,
+    /// Scored by likelihood; nothing is generated then. The gold, and without it the rendered target, is one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choices: Option<Choices>,
     pub metric: Metric,
     /// The untouched model is measured too.
     pub baseline: bool,
@@ -114,11 +120,20 @@ pub struct Parameters {
     pub share: f64,
 }
 
-/// Estimates, from the lengths of the rows.
+/// What the training costs, counted over the lengths of its rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Cost {
-    /// Floating-point operations of the whole training.
-    pub train_flops: f64,
+    /// Floating-point operations of the whole training as it is written: every token of every row in every epoch.
+    pub written_flops: f64,
+    /// Those that the passes leave.
+    pub planned_flops: f64,
+    /// Those of them that make constants.
+    pub constant_flops: f64,
+    /// Layers times tokens that are worked in every step, over all.
+    pub worked_share: f64,
+    /// Bytes of the constants that are kept.
+    pub cache_bytes: u64,
     /// Bytes of frozen weights in memory.
     pub weight_bytes: u64,
     /// Bytes of saved states, gradients and optimizer state in a training step of mean length.

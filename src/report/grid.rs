@@ -1,7 +1,8 @@
-//! The layer × token picture of `reftc plan`: which states of a typical row are edited, reached, constant or needless.
+//! The layer × token picture of `reftc plan`: which states of a typical row are edited, worked, reused, constant or skipped.
 
 use super::table::Style;
 use crate::plan::Intervention;
+use crate::plan::passes::{ConstantPass, Live, Passes, Readers, Shape, Site, Tokens, Work, sites, work};
 
 /// Layers are drawn one a line up to this many; beyond it, neighbours that look alike share a line.
 const LINES: usize = 16;
@@ -12,34 +13,38 @@ const TARGET: usize = 6;
 /// Tokens drawn at each end of a prompt whatever is edited, and at most.
 const ENDS: (usize, usize) = (4, 10);
 
-/// The state of one token as it leaves one layer.
+/// What becomes of one token in one layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Cell {
     Edited,
-    /// Edited, but no supervised token sees it: it gets no gradient.
+    /// Edited, but no reader sees it: it gets no gradient.
     Dead,
-    /// Depends on an edit.
-    Reached,
-    /// The same in every epoch.
+    /// Computed in every step, at least its key and value.
+    Worked,
+    /// A constant that every step takes in: its state, or its key and value.
+    Reused,
+    /// A constant that is computed on the way to those that are taken in.
     Constant,
-    /// No supervised token sees it.
-    Unneeded,
+    /// Never computed.
+    Skipped,
 }
 
 impl Cell {
-    const ALL: [Self; 5] = [Self::Edited, Self::Dead, Self::Reached, Self::Constant, Self::Unneeded];
+    const ALL: [Self; 6] = [Self::Edited, Self::Dead, Self::Worked, Self::Reused, Self::Constant, Self::Skipped];
 
     fn sign(self, style: Style) -> char {
         match (self, style) {
             (Self::Edited, Style::Unicode) => '■',
             (Self::Dead, Style::Unicode) => '□',
-            (Self::Reached, Style::Unicode) => '▒',
+            (Self::Worked, Style::Unicode) => '▒',
+            (Self::Reused, Style::Unicode) => '○',
             (Self::Constant, Style::Unicode) => '·',
             (Self::Edited, Style::Ascii) => '#',
             (Self::Dead, Style::Ascii) => 'x',
-            (Self::Reached, Style::Ascii) => '+',
+            (Self::Worked, Style::Ascii) => '+',
+            (Self::Reused, Style::Ascii) => 'o',
             (Self::Constant, Style::Ascii) => '.',
-            (Self::Unneeded, _) => ' ',
+            (Self::Skipped, _) => ' ',
         }
     }
 
@@ -47,9 +52,10 @@ impl Cell {
         match self {
             Self::Edited => "edited",
             Self::Dead => "edited without effect",
-            Self::Reached => "reached by an edit",
+            Self::Worked => "worked",
+            Self::Reused => "reused",
             Self::Constant => "constant",
-            Self::Unneeded => "blank: not needed",
+            Self::Skipped => "blank: skipped",
         }
     }
 }
@@ -62,15 +68,23 @@ enum Column {
     Border,
 }
 
-/// Draws a row of `prompt` and `target` tokens in a decoder of `layers` blocks, the last layer on top, with a legend.
-///
-/// An edit of the block output at (layer, token) reaches that state itself and those of later layers at the same and
-/// later tokens. Needed is what the tokens that predict a target token see: all below the last layer, in the last
-/// layer only those tokens themselves. The last target token is never an input.
-pub fn draw(layers: usize, interventions: &[Intervention], prompt: usize, target: usize, style: Style) -> String {
-    let grid = Grid { layers, interventions, prompt, target };
-    let columns = grid.columns();
-    let rows: Vec<Vec<Cell>> = (0..layers).map(|layer| grid.row(layer, &columns)).collect();
+/// What is drawn: one row of a split in a model, and the passes that are on.
+#[derive(Clone, Copy, Debug)]
+pub struct Picture<'a> {
+    pub shape: Shape,
+    pub interventions: &'a [Intervention],
+    pub passes: Passes,
+    /// Tokens of the prompt, and of the target; the last of them is never an input.
+    pub prompt: usize,
+    pub target: usize,
+}
+
+/// Draws the row, the last layer on top, with a legend.
+pub fn draw(picture: &Picture<'_>, style: Style) -> String {
+    let Picture { shape, prompt, target, .. } = *picture;
+    let columns = picture.columns();
+    let grid = Grid::new(picture);
+    let rows: Vec<Vec<Cell>> = (0..shape.layers).map(|layer| grid.row(layer, &columns)).collect();
     let lines = group(&rows);
     let names: Vec<String> = lines.iter().map(Line::name).collect();
     let margin = names.iter().map(|name| name.chars().count()).chain(["layer".len()]).max().unwrap_or(0);
@@ -92,7 +106,7 @@ pub fn draw(layers: usize, interventions: &[Intervention], prompt: usize, target
     used.sort();
     used.dedup();
     let legend = Cell::ALL.into_iter().filter(|cell| used.contains(cell)).map(|cell| match cell {
-        Cell::Unneeded => cell.meaning().to_owned(),
+        Cell::Skipped => cell.meaning().to_owned(),
         _ => format!("{} {}", cell.sign(style), cell.meaning()),
     });
     let legend: Vec<String> = legend.collect();
@@ -114,14 +128,28 @@ fn signs(row: &[Cell], columns: &[Column], style: Style, width: usize, border: u
     format!("{:<width$}{}", prompt.concat(), target.concat())
 }
 
-struct Grid<'a> {
-    layers: usize,
-    interventions: &'a [Intervention],
+/// The work of the row that is drawn.
+struct Grid {
+    sites: Vec<Site>,
+    live: Live,
+    work: Work,
+    constants: ConstantPass,
+    hoist: bool,
     prompt: usize,
-    target: usize,
+    inputs: usize,
 }
 
-impl Grid<'_> {
+impl Grid {
+    fn new(picture: &Picture<'_>) -> Self {
+        let Picture { shape, passes, prompt, .. } = *picture;
+        let inputs = (prompt + picture.target).saturating_sub(1);
+        let readers = Readers::training(prompt, inputs);
+        let sites = sites(picture.interventions, prompt);
+        let work = work(shape, &sites, &readers, passes);
+        let constants = ConstantPass::new(&work, prompt, inputs);
+        Self { sites, live: Live::new(shape, &readers), work, constants, hoist: passes.hoist, prompt, inputs }
+    }
+
     fn row(&self, layer: usize, columns: &[Column]) -> Vec<Cell> {
         let tokens = columns.iter().filter_map(|column| match column {
             Column::Token(token) => Some(*token),
@@ -131,28 +159,28 @@ impl Grid<'_> {
     }
 
     fn cell(&self, layer: usize, token: usize) -> Cell {
-        let is_input = token + 1 < self.prompt + self.target;
-        let is_supervised = is_input && token + 1 >= self.prompt;
-        let is_needed = if layer + 1 == self.layers { is_supervised } else { is_input };
-        let edits = |intervention: &Intervention| {
-            let mut segments = intervention.segments.iter();
-            intervention.layers.contains(&layer)
-                && segments.any(|segment| segment.resolve(self.prompt).contains(&token))
-        };
-        let reaches = |intervention: &Intervention| {
-            let first = intervention.segments.iter().map(|segment| segment.resolve(self.prompt));
-            let first = first.filter(|range| !range.is_empty()).map(|range| range.start).min();
-            intervention.layers.iter().any(|&edited| edited < layer) && first.is_some_and(|first| first <= token)
-        };
-        match (self.interventions.iter().any(edits), is_needed) {
-            (true, true) => Cell::Edited,
-            (true, false) => Cell::Dead,
-            (false, false) => Cell::Unneeded,
-            (false, true) if self.interventions.iter().any(reaches) => Cell::Reached,
-            (false, true) => Cell::Constant,
+        let block = &self.work.blocks[layer];
+        let mut edits = self.sites.iter().filter(|site| site.layer == layer && site.tokens.contains(token)).peekable();
+        let is_edited = edits.peek().is_some();
+        let here = |site: &Site| Site { tokens: Tokens::from(token..token + 1), ..site.clone() };
+        let depth = if token < self.prompt { self.constants.prompt } else { self.constants.target };
+        if edits.any(|site| self.live.sees(&here(site))) {
+            Cell::Edited
+        } else if is_edited {
+            Cell::Dead
+        } else if block.input.contains(token) {
+            Cell::Worked
+        } else if self.hoist && (block.constant_keys.contains(token) || self.work.joining[layer + 1].contains(token)) {
+            Cell::Reused
+        } else if token < self.inputs && layer < depth.keys {
+            Cell::Constant
+        } else {
+            Cell::Skipped
         }
     }
+}
 
+impl Picture<'_> {
     /// The ends of a long prompt reach two tokens beyond what is edited there.
     fn columns(&self) -> Vec<Column> {
         let segments = || self.interventions.iter().flat_map(|intervention| &intervention.segments);
@@ -220,6 +248,11 @@ mod tests {
     use crate::intervention::{At, Kind};
     use crate::plan::Activation;
 
+    fn picture(layers: usize, interventions: &[Intervention], prompt: usize, target: usize) -> Picture<'_> {
+        let shape = Shape { layers, window: None };
+        Picture { shape, interventions, passes: Passes::ALL, prompt, target }
+    }
+
     fn edit(layers: &[usize], segments: &[Segment]) -> Intervention {
         Intervention {
             name: "edit".into(),
@@ -240,25 +273,25 @@ mod tests {
         let edits = [edit(&[1, 3], &[Segment::First(2), Segment::Last(1)])];
         let expected = "
  layer  prompt, 6 tokens    target, 3 tokens
-     3  □ □       ■       │ ▒ ▒
+     3  □ □ ▒ ▒ ▒ ■       │ ▒ ▒
      2  ▒ ▒ ▒ ▒ ▒ ▒       │ ▒ ▒
-     1  ■ ■ · · · ■       │ · ·
+     1  ■ ■ ○ ○ ○ ■       │ ○ ○
      0  · · · · · ·       │ · ·
-        ■ edited   □ edited without effect   ▒ reached by an edit   · constant   blank: not needed
+        ■ edited   □ edited without effect   ▒ worked   ○ reused   · constant   blank: skipped
 ";
-        assert_eq!(format!("\n{}", draw(4, &edits, 6, 3, Style::Unicode)), expected);
+        assert_eq!(format!("\n{}", draw(&picture(4, &edits, 6, 3), Style::Unicode)), expected);
     }
 
     #[test]
     fn layers_that_look_alike_share_a_line_and_long_rows_are_cut() {
         let layers: Vec<usize> = (0..30).collect();
         let edits = [edit(&layers, &[Segment::First(3), Segment::Last(3)])];
-        let text = draw(30, &edits, 48, 9, Style::Ascii);
+        let text = draw(&picture(30, &edits, 48, 9), Style::Ascii);
         let expected = "
   layer  prompt, 48 tokens       target, 9 tokens
-     29  x x x     ~     x x # | + + + ~ +
+     29  x x x + + ~ + + x x # | + + + ~ +
  1..=28  # # # + + ~ + + # # # | + + + ~ +
-      0  # # # . . ~ . . # # # | . . . ~ .
+      0  # # # o o ~ o o # # # | o o o ~ o
 ";
         assert!(format!("\n{text}").starts_with(expected), "\n{text}");
     }
@@ -266,7 +299,7 @@ mod tests {
     #[test]
     fn a_picture_never_has_more_lines_than_fit() {
         let layers: Vec<usize> = (0..80).step_by(2).collect();
-        let text = draw(80, &[edit(&layers, &[Segment::All])], 100, 1, Style::Unicode);
+        let text = draw(&picture(80, &[edit(&layers, &[Segment::All])], 100, 1), Style::Unicode);
         assert!(text.lines().count() <= LINES + 3, "\n{text}");
         assert!(text.contains("\n   ...\n"), "\n{text}");
     }
@@ -274,19 +307,22 @@ mod tests {
     #[test]
     fn an_edit_reaches_later_layers_at_later_tokens_only() {
         let edits = [edit(&[1], &[Segment::Last(1)])];
-        let grid = Grid { layers: 4, interventions: &edits, prompt: 4, target: 2 };
-        let cells = |layer| (0..6).map(|token| grid.cell(layer, token)).collect::<Vec<_>>();
-        let (constant, reached, unneeded) = (Cell::Constant, Cell::Reached, Cell::Unneeded);
-        assert_eq!(cells(1), [constant, constant, constant, Cell::Edited, constant, unneeded]);
-        assert_eq!(cells(2), [constant, constant, constant, reached, reached, unneeded]);
-        assert_eq!(cells(3), [unneeded, unneeded, unneeded, reached, reached, unneeded]);
+        let grid = Grid::new(&picture(4, &edits, 5, 2));
+        let cells = |layer| (0..7).map(|token| grid.cell(layer, token)).collect::<Vec<_>>();
+        use Cell::{Constant, Edited, Reused, Skipped, Worked};
+        assert_eq!(cells(0), [Constant, Constant, Constant, Constant, Constant, Constant, Skipped]);
+        assert_eq!(cells(1), [Constant, Constant, Constant, Constant, Edited, Reused, Skipped]);
+        assert_eq!(cells(2), [Reused, Reused, Reused, Reused, Worked, Worked, Skipped]);
+        assert_eq!(cells(3), [Reused, Reused, Reused, Reused, Worked, Worked, Skipped]);
+        let none = Grid::new(&Picture { passes: Passes::NONE, ..picture(4, &edits, 5, 2) });
+        assert!((0..4).all(|layer| none.cell(layer, 0) == Worked));
     }
 
     #[test]
     fn odd_shapes_are_drawn_too() {
         for (layers, prompt, target) in [(0, 0, 0), (1, 0, 1), (1, 1, 0), (2, 1, 1), (40, 3, 200)] {
             let edits = [edit(&[0], &[Segment::First(3), Segment::All])];
-            assert!(draw(layers, &edits, prompt, target, Style::Unicode).contains("layer"));
+            assert!(draw(&picture(layers, &edits, prompt, target), Style::Unicode).contains("layer"));
         }
     }
 }

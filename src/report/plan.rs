@@ -1,11 +1,13 @@
 //! A plan for people: what will be trained, on what, at which cost.
 
+use super::grid::Picture;
 use super::table::{self, Style};
 use super::{grid, units};
 use crate::data::positions::Segment;
 use crate::data::source::Source;
 use crate::model::config::{ModelSource, Precision};
-use crate::plan::{At, Eval, Experiment, Intervention, ScheduleShape, Train, When};
+use crate::plan::passes::{Passes, Shape};
+use crate::plan::{At, Cost, Eval, Experiment, Intervention, ScheduleShape, Train, When};
 use std::fmt::Write;
 
 /// The description of one experiment, with the layer × token picture.
@@ -58,13 +60,15 @@ pub fn text(experiment: &Experiment, style: Style) -> String {
     for eval in &experiment.evals {
         line("eval", eval_text(eval));
     }
+    line("compute", compute(experiment));
+    line("", work_text(experiment));
     line(
-        "estimates",
+        "memory",
         format!(
-            "{} for training, {} of weights, {} more in a training step",
-            units::flops(cost.train_flops),
+            "{} of weights, {} more in a training step, cache {}",
             units::bytes(cost.weight_bytes),
-            units::bytes(cost.training_bytes)
+            units::bytes(cost.training_bytes),
+            units::bytes(cost.cache_bytes)
         ),
     );
     let hashes = &experiment.hashes;
@@ -73,10 +77,39 @@ pub fn text(experiment: &Experiment, style: Style) -> String {
     for (name, hash) in &hashes.evals {
         line("", format!("eval {name} {}", short(hash)));
     }
-    let prompt = (cost.mean_prompt.round() as usize).max(1);
-    let target = ((cost.mean_tokens - cost.mean_prompt).round() as usize).max(1);
-    let _ = write!(out, "\n{}", grid::draw(config.layers, &experiment.interventions, prompt, target, style));
+    let picture = Picture {
+        shape: Shape::of(config),
+        interventions: &experiment.interventions,
+        passes: experiment.passes,
+        prompt: (cost.mean_prompt.round() as usize).max(1),
+        target: ((cost.mean_tokens - cost.mean_prompt).round() as usize).max(1),
+    };
+    let _ = write!(out, "\n{}", grid::draw(&picture, style));
     out
+}
+
+/// `12.3 TFLOP as written, 1.9 TFLOP planned, 6.5 times fewer`
+fn compute(experiment: &Experiment) -> String {
+    let Cost { written_flops: written, planned_flops: planned, .. } = experiment.cost;
+    let ratio = written / planned.max(1.0);
+    let ratio = match ratio {
+        1.05.. => format!(", {ratio:.1} times fewer"),
+        _ => String::new(),
+    };
+    let passes =
+        if experiment.passes == Passes::ALL { String::new() } else { format!(" (passes: {})", experiment.passes) };
+    format!("{} as written, {} planned{ratio}{passes}", units::flops(written), units::flops(planned))
+}
+
+/// `6.4 % of the grid is worked in every step; 312 GFLOP of the plan make constants, once`
+fn work_text(experiment: &Experiment) -> String {
+    let Cost { worked_share, constant_flops, .. } = experiment.cost;
+    let often = if experiment.passes.hoist { "once" } else { "in every epoch" };
+    let constants = match constant_flops > 0.0 {
+        true => format!("; {} of the plan make constants, {often}", units::flops(constant_flops)),
+        false => String::new(),
+    };
+    format!("{} of the grid is worked in every step{constants}", units::percent(worked_share))
 }
 
 fn model(experiment: &Experiment) -> String {
@@ -154,7 +187,11 @@ fn eval_text(eval: &Eval) -> String {
         When::Steps(count) => format!("every {}", units::counted(count, "step")),
     };
     let baseline = if eval.baseline { ", and of the untouched model" } else { "" };
-    format!("{}: {} on {} {when}{baseline}", eval.name, table::name(eval.metric), units::counted(eval.rows, "row"))
+    let choices = eval.choices.as_ref().map_or_else(String::new, |choices| {
+        format!(", {} by likelihood ({})", units::counted(choices.texts.len(), "choice"), choices.likelihood.name())
+    });
+    let (metric, rows) = (table::name(eval.metric), units::counted(eval.rows, "row"));
+    format!("{}: {metric} on {rows} {when}{choices}{baseline}", eval.name)
 }
 
 /// The first digits of a hash, as run folders are named.

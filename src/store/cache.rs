@@ -1,14 +1,17 @@
 //! The user's cache: digests of large files, and whatever a phase would otherwise work out again.
 //!
-//! A cache may vanish, be unwritable or damaged: reading it then gives nothing, and writing it is never an error.
+//! A cache may vanish, be unwritable or damaged: reading it then gives nothing, and writing it is never an error. What has no
+//! place on disk is kept in memory, so that no phase of a process does again what an earlier one did.
 
 use super::atomic;
 use crate::digest;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Files below this many bytes are hashed faster than a remembered digest is looked up.
@@ -17,21 +20,23 @@ const LARGE: u64 = 1 << 20;
 /// A file changed more recently than this may change again without a new time stamp.
 const SETTLED: Duration = Duration::from_millis(100);
 
-/// A folder of remembered values. The default one has no folder and remembers nothing.
+/// A folder of remembered values. The default one has no folder, and remembers for as long as it lives; so do its clones.
 #[derive(Clone, Debug, Default)]
 pub struct Cache {
     folder: Option<PathBuf>,
+    /// By kind and key, what could not be written.
+    held: Arc<Mutex<BTreeMap<(String, String), Vec<u8>>>>,
 }
 
 impl Cache {
     /// A cache in that folder, which is created when something is first remembered.
     pub fn at(folder: PathBuf) -> Self {
-        Self { folder: Some(folder) }
+        Self { folder: Some(folder), ..Self::default() }
     }
 
     /// The user's cache: `REFTC_CACHE`, else `XDG_CACHE_HOME/reftc`, else `~/.cache/reftc`.
     pub fn from_env() -> Self {
-        Self { folder: user_folder(|name| std::env::var_os(name).map(PathBuf::from)) }
+        Self { folder: user_folder(|name| std::env::var_os(name).map(PathBuf::from)), ..Self::default() }
     }
 
     /// The folder, where there is one.
@@ -41,27 +46,48 @@ impl Cache {
 
     /// What was last put under `kind` and `key`; `None` where it is missing, damaged or of another shape.
     pub fn get<T: DeserializeOwned>(&self, kind: &str, key: &str) -> Option<T> {
-        serde_json::from_str(&self.get_text(kind, key)?).ok()
+        serde_json::from_slice(&self.get_bytes(kind, key)?).ok()
     }
 
     /// Remembers a value for this and later processes.
     pub fn put<T: Serialize>(&self, kind: &str, key: &str, value: &T) {
         if let Ok(text) = serde_json::to_string(value) {
-            self.put_text(kind, key, &text);
+            self.put_bytes(kind, key, text.as_bytes());
         }
     }
 
-    /// As [`Cache::get`], for text.
-    pub fn get_text(&self, kind: &str, key: &str) -> Option<String> {
-        let entry = std::fs::read_to_string(self.entry(kind, key)?).ok()?;
-        let (sum, text) = entry.split_once('\n')?;
-        (sum == digest::of(text)).then(|| text.to_owned())
+    /// As [`Cache::get`], for bytes.
+    pub fn get_bytes(&self, kind: &str, key: &str) -> Option<Vec<u8>> {
+        let written = self.entry(kind, key).and_then(|path| checked(std::fs::read(path).ok()?));
+        written.or_else(|| self.held().get(&(kind.to_owned(), key.to_owned())).cloned())
     }
 
-    /// As [`Cache::put`], for text.
-    pub fn put_text(&self, kind: &str, key: &str, text: &str) {
-        if let Some(path) = self.entry(kind, key) {
-            let _ = atomic::replace(&path, &[digest::of(text).as_bytes(), b"\n", text.as_bytes()]);
+    /// As [`Cache::put`], for bytes.
+    pub fn put_bytes(&self, kind: &str, key: &str, bytes: &[u8]) {
+        let entry = self.entry(kind, key);
+        if !entry.is_some_and(|path| atomic::replace(&path, &[digest::of(bytes).as_bytes(), b"\n", bytes]).is_ok()) {
+            self.held().insert((kind.to_owned(), key.to_owned()), bytes.to_vec());
+        }
+    }
+
+    /// Removes what was put longest ago of a kind, until the rest takes at most `limit` bytes on disk.
+    pub fn trim(&self, kind: &str, limit: u64) {
+        let Some(folder) = &self.folder else { return };
+        let entries = std::fs::read_dir(folder.join(kind)).into_iter().flatten().flatten();
+        let mut entries: Vec<(SystemTime, PathBuf, u64)> = entries
+            .filter_map(|entry| {
+                let metadata = entry.metadata().ok()?;
+                Some((metadata.modified().ok()?, entry.path(), metadata.len()))
+            })
+            .collect();
+        entries.sort();
+        let mut total: u64 = entries.iter().map(|(.., bytes)| bytes).sum();
+        for (_, path, bytes) in entries {
+            if total <= limit {
+                break;
+            }
+            let _ = std::fs::remove_file(path);
+            total -= bytes;
         }
     }
 
@@ -99,6 +125,24 @@ impl Cache {
     fn entry(&self, kind: &str, key: &str) -> Option<PathBuf> {
         Some(self.folder.as_ref()?.join(kind).join(digest::of(key)))
     }
+
+    fn held(&self) -> MutexGuard<'_, BTreeMap<(String, String), Vec<u8>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What stands behind the checksum of an entry, if it is that of the rest.
+fn checked(mut entry: Vec<u8>) -> Option<Vec<u8>> {
+    let end = entry.iter().position(|&byte| byte == b'\n')?;
+    let is_whole = entry[..end] == *digest::of(&entry[end + 1..]).as_bytes();
+    is_whole.then(|| entry.split_off(end + 1))
+}
+
+/// What tells the present state of a file from others without reading it; `None` where it is not there, or changed so
+/// recently that it may change again unseen.
+pub fn state_of(path: &Path) -> Option<String> {
+    let identity = Identity::of(&path.metadata().ok()?);
+    identity.is_older_than(SETTLED).then(|| digest::json(&identity))
 }
 
 fn user_folder(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
@@ -179,11 +223,29 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let cache = Cache::at(file);
-        cache.put("kind", "key", &1);
-        assert_eq!(cache.get::<u32>("kind", "key"), None);
-        assert!(!cache.is_writable());
-        assert!(!Cache::default().is_writable());
+        for cache in [Cache::at(file.clone()), Cache::default()] {
+            assert!(!cache.is_writable());
+            cache.put("kind", "key", &1);
+            assert_eq!(cache.clone().get::<u32>("kind", "key"), Some(1), "kept in memory");
+            assert_eq!(cache.get::<u32>("other", "key"), None);
+        }
+        assert_eq!(Cache::at(file).get::<u32>("kind", "key"), None);
+    }
+
+    #[test]
+    fn the_oldest_entries_make_room() {
+        let (_folder, cache) = cache();
+        for (seconds, key) in [(3, "c"), (1, "a"), (2, "b")] {
+            cache.put_bytes("rows", key, &[0; 100]);
+            age(&cache.entry("rows", key).unwrap(), seconds);
+        }
+        let kept = || ["a", "b", "c"].map(|key| cache.get_bytes("rows", key).is_some());
+        cache.trim("rows", 1000);
+        assert_eq!(kept(), [true, true, true]);
+        cache.trim("rows", 2 * (100 + 65));
+        assert_eq!(kept(), [false, true, true]);
+        cache.trim("rows", 0);
+        assert_eq!(kept(), [false, false, false]);
     }
 
     #[test]

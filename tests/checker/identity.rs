@@ -136,6 +136,19 @@ fn fields_of_an_eval_are_in_its_hash_alone() {
 }
 
 #[test]
+fn choices_and_their_score_are_in_the_hash_of_their_eval() {
+    let written =
+        "decode   = greedy(max_tokens: 4)\n    answer   = text\n    gold     = \"{label}\"\n    metric   = exact_match";
+    let texts =
+        ["choices = [\"yes\", \"no\"]", "choices = [\"no\", \"yes\"]", "choices = [\"yes\", \"no\"], score = mean"];
+    let hash = |text: &str| changed(written, &format!("{text}\n    gold = \"{{label}}\"")).hashes.evals["test"].clone();
+    let hashes: BTreeSet<String> = texts.into_iter().map(hash).collect();
+    assert_eq!(hashes.len(), 3);
+    // Defaults written out are the same.
+    assert!(hashes.contains(&hash("choices = [\"yes\", \"no\"], score = sum, metric = accuracy")));
+}
+
+#[test]
 fn what_decides_nothing_is_in_no_hash() {
     let original = first(planned(SPEC, &world())).hashes;
     let renamed = SPEC

@@ -4,6 +4,7 @@
 
 #[path = "../support/compile.rs"]
 mod compile;
+mod costs;
 mod documents;
 mod identity;
 mod many_rows;

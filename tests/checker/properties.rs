@@ -134,7 +134,7 @@ proptest! {
         }
         let errors = found.iter().any(|finding| finding.severity == Severity::Error);
         assert!(errors || !spec.experiments.is_empty() || found.iter().any(|found| found.code.as_str() == "W0102"), "\n{text}");
-        reftc::plan::lower(&spec);
+        reftc::plan::lower(&spec, reftc::plan::passes::Passes::ALL);
     }
 
     #[test]

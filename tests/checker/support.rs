@@ -3,6 +3,7 @@
 use crate::compile::compile;
 use reftc::check::Spec;
 use reftc::diag::{Code, Diagnostic};
+use reftc::plan::passes::Passes;
 use reftc::plan::{self, Plan};
 use reftc::source::{FileId, Sources};
 use reftc::world::MemoryWorld;
@@ -57,7 +58,7 @@ pub fn planned(text: &str, world: &MemoryWorld) -> Plan {
     let (diagnostics, spec) = checked(text, world);
     let errors: Vec<_> = diagnostics.iter().filter(|found| found.severity == reftc::diag::Severity::Error).collect();
     assert!(errors.is_empty(), "{errors:?}\n{text}");
-    plan::lower(&spec)
+    plan::lower(&spec, Passes::ALL)
 }
 
 /// Completes a fragment of a spec: a section gets an experiment around it, declarations the others that an experiment needs.

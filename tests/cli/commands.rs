@@ -1,6 +1,7 @@
 //! What each command is for.
 
 use crate::support::{Done, Place, SPEC};
+use reftc::store::frozen::{Budget, FrozenCache, Item, ItemKind, Settings};
 use std::io::Write;
 use std::process::Stdio;
 
@@ -137,6 +138,11 @@ fn doctor_tells_what_stands_in_the_way() {
     let place = Place::new();
     let good = place.reftc(&["doctor"]).expect(0).stdout;
     assert!(good.contains("offline, as asked") && good.contains("embedded  tiny"), "{good}");
+    assert!(good.contains("frozen") && good.contains(".cache/frozen: no records"), "{good}");
+    let frozen = FrozenCache::open(Settings { folder: Some(place.path(".cache/frozen")), budget: Budget::Bytes(5000) });
+    frozen.put("segment", &[Item { kind: ItemKind::Keys, layer: 1, values: &[7; 2000] }]);
+    let held = place.reftc(&["doctor"]).expect(0).stdout;
+    assert!(held.contains(".cache/frozen: 1 record, 2.1 KiB"), "{held}");
     place.write("file", "");
     let bad = Done::of(place.command(&["doctor"]).env("REFTC_CACHE", place.path("file/cache"))).expect(1).stdout;
     assert!(bad.contains("problem  cache") && bad.contains("help: name another folder: `REFTC_CACHE=FOLDER`"), "{bad}");

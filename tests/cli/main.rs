@@ -4,6 +4,7 @@
 
 mod commands;
 mod failures;
+mod frozen;
 mod hub;
 #[cfg(unix)]
 mod interrupts;

@@ -100,6 +100,31 @@ fn only_what_changed_is_done() {
     assert_eq!(place.files("runs").iter().filter(|name| name.ends_with("result.json")).count(), 2);
 }
 
+#[test]
+fn choices_are_scored_by_likelihood_and_all_scores_are_kept() {
+    let place = Place::new();
+    let rank = "  eval rank { on = reviews.test, choices = [\" yes\", \" no\"], baseline = true }\n}\n";
+    place.write("spec.reft", &format!("{}{rank}", SPEC.trim_end().strip_suffix('}').unwrap()));
+    let run = place.run(&[]).says(&["eval rank, untouched model", "eval rank, tuned"]);
+    assert!(run.stdout.contains(" rank  accuracy"), "{}", run.stdout);
+    let file = format!("{}/eval/rank.jsonl", place.run_folder("runs", "small"));
+    let lines: Vec<Value> = place.read(&file).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2 * 6);
+    for line in &lines {
+        let scores = line["scores"].as_array().unwrap();
+        assert_eq!((&scores[0]["choice"], &scores[1]["choice"]), (&" yes".into(), &" no".into()));
+        let [yes, no] = [&scores[0]["score"], &scores[1]["score"]].map(|score| score.as_f64().unwrap());
+        assert!(yes < 0.0 && no < 0.0);
+        let answer = if yes >= no { "yes" } else { "no" };
+        assert_eq!((line["output"].as_str(), line["answer"].as_str()), (Some(&*format!(" {answer}")), Some(answer)));
+        assert_eq!(line["correct"], line["gold"] == answer);
+    }
+    let again = place.reftc(&["eval", "small"]).expect(0);
+    assert!(again.stdout.contains(" rank  accuracy"), "{}", again.stdout);
+    let text = place.reftc(&["describe", "eval.choices"]).expect(0).stdout;
+    assert!(text.starts_with("eval.choices: list<template> (optional)\n"), "{text}");
+}
+
 /// The hashes of each experiment, by name; those of evals in written order.
 fn hashes(place: &Place) -> BTreeMap<String, (String, String, Vec<String>)> {
     let plan = place.reftc(&["plan", "spec.reft", "--json"]).expect(0).json();

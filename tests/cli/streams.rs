@@ -114,6 +114,8 @@ fn wrong_usage_is_2() {
         &["run", "spec.reft", "--epochs", "3"],
         &["run", "spec.reft", "--threads", "0"],
         &["run", "spec.reft", "--device", "abacus"],
+        &["run", "spec.reft", "--cache-budget", "much"],
+        &["eval", "small", "--cache-budget", "4gib"],
         &["run", "spec.reft", "--experiment", "smal"],
         &["check", "spec.reft", "--deny", "W0499"],
         &["generate", "small"],
@@ -129,6 +131,7 @@ fn wrong_usage_is_2() {
         assert!(!done.stderr.is_empty(), "{arguments:?}");
     }
     assert!(place.files("runs").is_empty());
+    place.reftc(&["eval", "small", "--cache-budget", "4gib"]).says(&["write `4GiB`"]);
     place.reftc(&["run", "spec.reft", "--experiment", "smal"]).says(&["`smal`", "did you mean `small`?"]);
 }
 

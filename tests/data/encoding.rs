@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use reftc::data::chat::ChatTemplate;
 use reftc::data::encode::{EncodedRow, encode_prompts, encode_split};
 use reftc::data::positions::Segment;
-use reftc::data::report::{Count, EncodeReport};
+use reftc::data::report::{Count, EncodeReport, RowShape};
 use reftc::data::template::{Message, Template};
 use reftc::data::tokenizer::Tokenizer;
 use reftc::plan::{Overlong, Split};
@@ -112,6 +112,10 @@ fn the_report_counts_rows_and_names_the_first() {
     let fit = report.fit(Segment::First(1));
     assert_eq!((fit.clipped, fit.empty), (count(2, 2), count(2, 2)));
     assert_eq!((report.fit(Segment::Last(2)).clipped.rows, report.fit(Segment::All).empty.rows), (4, 0));
+    // The prompts are `cde`, `cda`, `c` and `c`.
+    assert_eq!(report.shared_start, 1);
+    let shape = |prompt, tokens, rows| RowShape { prompt, tokens, rows };
+    assert_eq!(report.shapes(), [shape(1, 2, 2), shape(3, 4, 1), shape(3, 5, 1)]);
     let back: EncodeReport = serde_json::from_str(&serde_json::to_string(report).unwrap()).unwrap();
     assert_eq!(&back, report);
     assert_eq!(EncodeReport::default().mean(), 0.0);
@@ -179,7 +183,8 @@ proptest! {
             prop_assert!(row.ids.len() <= limit && row.prompt_tokens <= row.ids.len() && row.supervised() > 0);
             prop_assert_eq!(report.cut_prompts.rows + report.cut_targets.rows > 0, report.overlong.rows == 1);
             prop_assert!(overlong != Overlong::CutRight || report.cut_prompts.rows == 0);
-            prop_assert_eq!(report.prompt_lengths.get(&row.prompt_tokens).map(|count| count.rows), Some(1));
+            let shape = RowShape { prompt: row.prompt_tokens, tokens: row.ids.len(), rows: 1 };
+            prop_assert_eq!((report.shapes(), report.shared_start), (vec![shape], row.prompt_tokens));
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod answers;
 mod chats;
+mod choices;
 mod encoding;
 mod files;
 mod metrics;

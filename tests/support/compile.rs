@@ -28,5 +28,5 @@ pub fn machine() -> RealWorld {
         "HF_HOME" => Some("no-cache".to_owned()),
         _ => None,
     };
-    RealWorld::new(Locator { hub: HubSettings::from_variables(offline), cache: Cache::default() })
+    RealWorld::new(Locator::new(HubSettings::from_variables(offline), Cache::default()))
 }

@@ -1,6 +1,6 @@
 //! Live: what the readers of a row's last states depend on.
 
-use super::{Readers, Shape, Tokens};
+use super::{Readers, Shape, Site, Tokens};
 
 /// The states of one row that someone reads.
 ///
@@ -32,6 +32,15 @@ impl Live {
     pub fn everything(shape: Shape, inputs: usize) -> Self {
         let all = Tokens::from(0..inputs);
         Self { entering: vec![all.clone(); shape.layers + 1], asking: vec![all; shape.layers] }
+    }
+
+    /// Whether a reader sees what acts at the site; else its parameters get no gradient.
+    pub fn sees(&self, site: &Site) -> bool {
+        let needed = match site.point() {
+            Some(point) => &self.entering[point],
+            None => &self.asking[site.layer],
+        };
+        !needed.and(&site.tokens).is_empty()
     }
 }
 

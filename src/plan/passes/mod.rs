@@ -3,6 +3,8 @@
 //! For one row, take the grid of states that enter and leave each layer at each token. What an edit reaches moves while the
 //! edits are trained, all else is constant; what no loss sees is dead. [`Work`] is what is left: reached and live.
 
+mod choice;
+mod hoist;
 mod live;
 mod reach;
 mod shape;
@@ -14,6 +16,7 @@ mod tokens;
 mod toy;
 mod work;
 
+pub use hoist::{ConstantPass, Depth};
 pub use live::Live;
 pub use reach::Reached;
 pub use sites::sites;
@@ -97,17 +100,4 @@ pub struct Kept {
     pub keys: Vec<usize>,
     /// Points whose states are kept, ascending; never point 0.
     pub states: Vec<usize>,
-}
-
-impl Passes {
-    /// Every pass.
-    pub const ALL: Self = Self { reach: true, live: true, hoist: true, pack: true, share: true };
-    /// No pass: all that is written is computed, row by row.
-    pub const NONE: Self = Self { reach: false, live: false, hoist: false, pack: false, share: false };
-}
-
-impl Default for Passes {
-    fn default() -> Self {
-        Self::ALL
-    }
 }

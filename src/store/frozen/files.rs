@@ -1,6 +1,6 @@
 //! What a run knows of the records in files, and which it may throw out.
 
-use super::{ItemKind, folder};
+use super::{ItemName, folder};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -84,7 +84,7 @@ impl Files {
     }
 
     /// The records that may hold the wanted items, that of just these items first, which another run may have written meanwhile.
-    pub fn candidates(&self, segment: &str, wanted: &[(ItemKind, u32)]) -> Vec<(String, PathBuf)> {
+    pub fn candidates(&self, segment: &str, wanted: &[ItemName]) -> Vec<(String, PathBuf)> {
         let (prefix, exact) = (folder::prefix(segment), folder::name(segment, wanted));
         let of_segment = self.records.range(prefix.clone()..).take_while(|(name, _)| name.starts_with(&prefix));
         let others = of_segment.map(|(name, _)| name).filter(|name| **name != exact).cloned();

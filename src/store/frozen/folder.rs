@@ -1,6 +1,6 @@
 //! The folder of records, one file each: `ab/cdef…-0123….states`, named by segment and items.
 
-use super::{Bytes, Found, ItemKind, record, select};
+use super::{Bytes, Found, ItemName, record, select};
 use crate::digest;
 use memmap2::Mmap;
 use std::fs::File;
@@ -50,7 +50,7 @@ pub fn prefix(segment: &str) -> String {
 }
 
 /// The name of the record of these items, whatever their order.
-pub fn name(segment: &str, items: &[(ItemKind, u32)]) -> String {
+pub fn name(segment: &str, items: &[ItemName]) -> String {
     let mut items = items.to_vec();
     items.sort_unstable();
     items.dedup();
@@ -79,7 +79,7 @@ pub fn list(folder: &Path) -> (Vec<Entry>, Vec<PathBuf>) {
 }
 
 /// Looks for items of a segment in a file, and verifies what it finds.
-pub fn look(path: &Path, segment: &str, wanted: &[(ItemKind, u32)]) -> Look {
+pub fn look(path: &Path, segment: &str, wanted: &[ItemName]) -> Look {
     let Ok(map) = File::open(path).and_then(|file| map(&file)) else { return Look::Missing };
     let Some(table) = record::read(&map) else { return Look::Damaged };
     if table.segment != segment {

@@ -1,9 +1,8 @@
 //! Records in the memory of the process: the first ones that fit.
 
 use super::record::ALIGNMENT;
-use super::{Bytes, Found, Item, ItemKind, select};
+use super::{Bytes, Found, Item, ItemName, Place, select};
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Records up to a number of bytes. None makes room for another: rows come in turn, so the one thrown out would be the next one needed.
@@ -20,7 +19,7 @@ pub struct Block {
     storage: Box<[u8]>,
     /// Where in the storage the first multiple of [`ALIGNMENT`] is.
     start: usize,
-    items: Vec<((ItemKind, u32), Range<usize>)>,
+    items: Vec<Place>,
 }
 
 impl Memory {
@@ -33,7 +32,7 @@ impl Memory {
         self.bytes
     }
 
-    pub fn find(&self, segment: &str, wanted: &[(ItemKind, u32)]) -> Option<Found> {
+    pub fn find(&self, segment: &str, wanted: &[ItemName]) -> Option<Found> {
         self.records.get(segment)?.iter().find_map(|block| {
             let items = select(&block.items, wanted)?;
             Some(Found { bytes: Bytes::Memory(Arc::clone(block)), items })

@@ -36,6 +36,12 @@ pub enum ItemKind {
     States,
 }
 
+/// The name of an item: its kind, and its layer or point.
+pub type ItemName = (ItemKind, u32);
+
+/// An item, and where its values are.
+type Place = (ItemName, Range<usize>);
+
 /// An item of a record, named by its kind and its layer (or point), with its values as they lie in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Item<'a> {
@@ -85,7 +91,7 @@ struct State {
 pub struct Found {
     bytes: Bytes,
     /// In the order in which they were wanted.
-    items: Vec<((ItemKind, u32), Range<usize>)>,
+    items: Vec<Place>,
 }
 
 #[derive(Debug)]
@@ -125,7 +131,7 @@ impl FrozenCache {
     /// The wanted items of a segment, from a record that holds these and maybe others.
     ///
     /// A file is verified before it is believed; one that is torn or damaged is removed.
-    pub fn get(&self, segment: &str, wanted: &[(ItemKind, u32)]) -> Option<Found> {
+    pub fn get(&self, segment: &str, wanted: &[ItemName]) -> Option<Found> {
         if !self.on {
             return None;
         }
@@ -191,7 +197,7 @@ impl FrozenCache {
         self.lock().warning.take()
     }
 
-    fn in_files(&self, segment: &str, wanted: &[(ItemKind, u32)]) -> Option<Found> {
+    fn in_files(&self, segment: &str, wanted: &[ItemName]) -> Option<Found> {
         let candidates = match &self.lock().files {
             Some(files) => files.candidates(segment, wanted),
             None => return None,
@@ -225,7 +231,7 @@ impl FrozenCache {
 }
 
 impl Item<'_> {
-    fn name(&self) -> (ItemKind, u32) {
+    fn name(&self) -> ItemName {
         (self.kind, self.layer)
     }
 }
@@ -251,10 +257,7 @@ impl Found {
 }
 
 /// Where each wanted item is, if all are there.
-fn select(
-    held: &[((ItemKind, u32), Range<usize>)],
-    wanted: &[(ItemKind, u32)],
-) -> Option<Vec<((ItemKind, u32), Range<usize>)>> {
+fn select(held: &[Place], wanted: &[ItemName]) -> Option<Vec<Place>> {
     wanted.iter().map(|name| held.iter().find(|(held, _)| held == name).cloned()).collect()
 }
 

@@ -10,12 +10,11 @@
 //! Numbers are little-endian; values are as they lie in memory. An item has a digest of its own, so that a reader verifies what it
 //! uses, and touches no more of the file.
 
-use super::{Item, ItemKind};
+use super::{Item, ItemKind, ItemName, Place};
 use crate::digest;
 use crate::store::atomic;
 use rayon::prelude::*;
 use std::io;
-use std::ops::Range;
 use std::path::Path;
 
 /// The last character is the version of the format.
@@ -30,7 +29,7 @@ const ENTRY: usize = 4 + 4 + 8 + 32;
 pub struct Table {
     pub segment: String,
     /// Names of the items, and where their values are in the file.
-    pub items: Vec<((ItemKind, u32), Range<usize>)>,
+    pub items: Vec<Place>,
     /// Of the items, in their order.
     digests: Vec<[u8; 32]>,
 }
@@ -79,7 +78,7 @@ pub fn read(bytes: &[u8]) -> Option<Table> {
 
 impl Table {
     /// Whether the values of these items are what was written.
-    pub fn verify(&self, bytes: &[u8], names: &[(ItemKind, u32)]) -> bool {
+    pub fn verify(&self, bytes: &[u8], names: &[ItemName]) -> bool {
         self.items.par_iter().zip(&self.digests).all(|((name, range), sum)| {
             !names.contains(name) || bytes.get(range.clone()).is_some_and(|values| digest::bytes(values) == *sum)
         })
