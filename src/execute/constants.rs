@@ -3,20 +3,25 @@
 //! A row's prompt is a segment, and so is the target behind it. What is kept of a segment are whole layers, computed by one call whose
 //! shape depends on the segment alone: found in the cache or computed anew, in this run or in another, the bits are the same.
 
+use super::batch::groups;
 use super::works::RowWork;
 use crate::digest;
 use crate::model::branch::{Branch, Run, Source};
 use crate::model::decoder::{Decoder, NoEdits, Watch};
-use crate::model::pass::{self, Join, Leaving, Pass};
+use crate::model::pass::{self, Join, Leaving, Pass, Stage};
 use crate::plan::passes::{Kept, Tokens};
 use crate::store::frozen::{Found, FrozenCache, Item, ItemKind};
 use candle_core::{DType, Result, Tensor, bail};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// What is named in a record: keys of a block, or states at a point.
 type Name = (ItemKind, u32);
+
+/// Tokens of rows whose constants are computed at once.
+const GROUP_TOKENS: usize = 2048;
 
 /// The constants of one row.
 #[derive(Default)]
@@ -84,41 +89,44 @@ impl Held {
 }
 
 impl ConstantRows<'_> {
-    /// The constants of a row, and whether all of them were found in the cache.
-    pub fn of(&self, tokens: &[u32], work: &RowWork) -> Result<(Constants, bool)> {
-        let [prompt, target] = &work.kept;
-        let wanted = [(work.prompt.clone(), prompt), (work.target.clone(), target)];
-        let wanted = wanted.into_iter().filter(|(tokens, kept)| !tokens.is_empty() && !names(kept).is_empty());
-        let (mut segments, mut reused) = (Vec::new(), true);
-        // Keys of the prompt that its target needs, where they were computed just now.
-        let mut beside: Option<BTreeMap<Name, Tensor>> = None;
-        for (range, kept) in wanted {
-            let key = self.key(tokens, &range);
-            let names = names(kept);
-            if let Some(found) = key.as_ref().and_then(|(cache, key)| cache.get(key, &names)) {
-                segments.push(Segment { tokens: range, held: Held::Found(found) });
-                continue;
+    /// The constants of rows, and whether all of a row's were found in the cache.
+    ///
+    /// What is missing is computed for several rows at once, layer after layer, but each row by calls of the shape that it has alone.
+    pub fn of(&self, rows: &[(&[u32], &RowWork)]) -> Result<Vec<(Constants, bool)>> {
+        let mut found: Vec<[Option<Segment>; 2]> =
+            rows.par_iter().map(|(tokens, work)| self.find(tokens, work)).collect();
+        let missing: Vec<usize> = (0..rows.len()).filter(|&row| is_missing(rows[row].1, &found[row])).collect();
+        for group in groups(missing.clone(), GROUP_TOKENS, |&row| rows[row].0.len()) {
+            let group_rows: Vec<_> = group.iter().map(|&row| rows[row]).collect();
+            for (row, computed) in group.iter().zip(self.compute(&group_rows)?) {
+                for (place, segment) in computed.into_iter().enumerate() {
+                    if let (None, Some(segment)) = (&found[*row][place], segment) {
+                        self.keep(rows[*row].0, &segment);
+                        found[*row][place] = Some(segment);
+                    }
+                }
             }
-            reused = false;
-            let before = match range.start {
-                0 => BTreeMap::new(),
-                _ => match beside.take() {
-                    Some(known) if covers(&known, kept) => known,
-                    _ => self.compute(&tokens[..range.start], 0, &needed_before(kept), &BTreeMap::new())?,
-                },
-            };
-            let also = if range.start == 0 { needed_before(target) } else { Kept::default() };
-            let computed = self.compute(&tokens[range.clone()], range.start, &union(kept, &also), &before)?;
-            let values: BTreeMap<Name, Vec<u8>> =
-                names.iter().map(|name| Ok((*name, raw(&computed[name])?))).collect::<Result<_>>()?;
-            if let Some((cache, key)) = key {
-                let item = |(&(kind, layer), values)| Item { kind, layer, values: Vec::as_slice(values) };
-                cache.put(&key, &values.iter().map(item).collect::<Vec<_>>());
-            }
-            beside = Some(computed);
-            segments.push(Segment { tokens: range, held: Held::Computed(values) });
         }
-        Ok((Constants { segments }, reused))
+        let whole = |(row, segments): (usize, [Option<Segment>; 2])| {
+            (Constants { segments: segments.into_iter().flatten().collect() }, missing.binary_search(&row).is_err())
+        };
+        Ok(found.into_iter().enumerate().map(whole).collect())
+    }
+
+    /// What the cache has of a row's segments.
+    fn find(&self, tokens: &[u32], work: &RowWork) -> [Option<Segment>; 2] {
+        work.segments().map(|(range, kept)| {
+            let (cache, key) = self.key(tokens, &range).filter(|_| !names(kept).is_empty())?;
+            let held = Held::Found(cache.get(&key, &names(kept))?);
+            Some(Segment { tokens: range, held })
+        })
+    }
+
+    fn keep(&self, tokens: &[u32], segment: &Segment) {
+        if let (Some((cache, key)), Held::Computed(values)) = (self.key(tokens, &segment.tokens), &segment.held) {
+            let item = |(&(kind, layer), values)| Item { kind, layer, values: Vec::as_slice(values) };
+            cache.put(&key, &values.iter().map(item).collect::<Vec<_>>());
+        }
     }
 
     /// Names a segment by its model, and by the tokens up to its end and where it begins.
@@ -127,43 +135,98 @@ impl ConstantRows<'_> {
         Some((cache, digest::of(digest::json(&(model, range.start, &tokens[..range.end])))))
     }
 
-    /// Runs the untouched blocks on a segment that begins at a position of its row, behind keys of what goes before.
-    fn compute(
-        &self,
-        tokens: &[u32],
-        start: usize,
-        kept: &Kept,
-        before: &BTreeMap<Name, Tensor>,
-    ) -> Result<BTreeMap<Name, Tensor>> {
+    /// Runs the untouched blocks on the prompts of rows, and then on the targets behind them.
+    fn compute(&self, rows: &[(&[u32], &RowWork)]) -> Result<Vec<[Option<Segment>; 2]>> {
+        let all =
+            |place: usize| rows.iter().map(|(_, work)| &work.kept[place]).fold(Kept::default(), |a, b| union(&a, b));
+        let (of_prompts, of_targets) = (all(0), all(1));
+        let span = |place: usize| {
+            move |(tokens, work): &(&[u32], &RowWork)| {
+                let range = work.segments()[place].0.clone();
+                Span { start: range.start, tokens: tokens[range].to_vec() }
+            }
+        };
+        let prompts: Vec<Span> = rows.iter().map(span(0)).collect();
+        let before = self.run(&prompts, &union(&of_prompts, &needed_before(&of_targets)), &BTreeMap::new())?;
+        let targets: Vec<Span> = rows.iter().map(span(1)).collect();
+        let after = match names(&of_targets).is_empty() {
+            true => BTreeMap::new(),
+            false => self.run(&targets, &of_targets, &before)?,
+        };
+        let (mut starts, mut segments) = ([0, 0], Vec::with_capacity(rows.len()));
+        for (_, work) in rows {
+            let mut of_row = [None, None];
+            for (place, (range, kept)) in work.segments().into_iter().enumerate() {
+                let (computed, start) = (if place == 0 { &before } else { &after }, starts[place]);
+                starts[place] += range.len();
+                if range.is_empty() || names(kept).is_empty() {
+                    continue;
+                }
+                let value = |name: &Name| match computed.get(name) {
+                    Some(lines) => Ok((*name, raw(&lines.narrow(0, start, range.len())?)?)),
+                    None => bail!("a pass over constants did not compute {name:?}"),
+                };
+                let values = names(kept).iter().map(value).collect::<Result<_>>()?;
+                of_row[place] = Some(Segment { tokens: range, held: Held::Computed(values) });
+            }
+            segments.push(of_row);
+        }
+        Ok(segments)
+    }
+
+    /// Runs the untouched blocks on spans of rows, behind the keys of what goes before each: `before` has those of all rows.
+    fn run(&self, spans: &[Span], kept: &Kept, before: &BTreeMap<Name, Tensor>) -> Result<BTreeMap<Name, Tensor>> {
         let decoder = self.decoder;
         let layers = decoder.config().layers;
         let whole = whole_blocks(kept);
         let last = kept.keys.last().map_or(0, |layer| layer + 1).max(whole);
-        let new = Run { source: Source::Fresh, start: 0, length: tokens.len(), position: start };
-        let seen = Run { source: Source::Past, start: 0, length: start, position: 0 };
-        let keys: Vec<Run> = if start > 0 { vec![seen, new] } else { vec![new] };
-        let positions: Vec<usize> = (start..start + tokens.len()).collect();
-        let stage = |queries, leaving| {
-            let branch = Branch { queries, keys: keys.clone() };
-            decoder.stage(vec![branch], &positions, start, leaving).map(Arc::new)
+        let (mut fresh, mut seen, mut branches) = (0, 0, Vec::new());
+        for Span { start, tokens } in spans {
+            let new = Run { source: Source::Fresh, start: fresh, length: tokens.len(), position: *start };
+            let old = Run { source: Source::Past, start: seen, length: *start, position: 0 };
+            let keys = [old, new].into_iter().filter(|run| run.length > 0).collect();
+            let queries = if tokens.is_empty() { Vec::new() } else { vec![new] };
+            branches.push(Branch { queries, keys });
+            (fresh, seen) = (fresh + tokens.len(), seen + start);
+        }
+        if fresh == 0 {
+            return Ok(BTreeMap::new());
+        }
+        let positions: Vec<usize> = spans.iter().flat_map(|span| span.start..span.start + span.tokens.len()).collect();
+        let apart: Vec<usize> = spans.iter().map(|span| span.tokens.len()).filter(|&length| length > 0).collect();
+        let stage = |branches, leaving| {
+            let stage = decoder.stage(branches, &positions, seen, leaving)?;
+            Ok::<_, candle_core::Error>(Arc::new(Stage { apart: apart.clone(), ..stage }))
         };
-        let asking = stage(vec![new], Leaving::All)?;
-        let silent = stage(Vec::new(), Leaving::Nobody)?;
+        let silent = branches.iter().map(|branch| Branch { queries: Vec::new(), ..branch.clone() }).collect();
+        let (asking, silent) = (stage(branches, Leaving::All)?, stage(silent, Leaving::Nobody)?);
         let stage = |layer| match layer {
             _ if layer < whole => Some(asking.clone()),
             _ if layer < last => Some(silent.clone()),
             _ => None,
         };
-        let ids = Tensor::from_slice(tokens, tokens.len(), decoder.device())?;
+        let ids: Vec<u32> = spans.iter().flat_map(|span| span.tokens.iter().copied()).collect();
+        let ids = Tensor::from_vec(ids, fresh, decoder.device())?;
         let mut joins: Vec<Option<Join>> = (0..=layers).map(|_| None).collect();
         joins[0] = Some(Join { constants: Some(pass::Constants::Embeddings(ids)), order: None });
-        let past =
-            (0..layers).map(|layer| before.get(&(ItemKind::Keys, layer as u32)).filter(|_| layer < whole).cloned());
-        let pass = Pass { stages: (0..layers).map(stage).collect(), joins, past: past.collect(), recompute: false };
+        let past = |layer| before.get(&(ItemKind::Keys, layer as u32)).filter(|_| layer < whole && seen > 0).cloned();
+        let stages = (0..layers).map(stage).collect();
+        let pass = Pass { stages, joins, past: (0..layers).map(past).collect(), recompute: false };
         let mut collector = Collector { kept, found: BTreeMap::new() };
         decoder.run(&pass, &NoEdits, Some(&mut collector))?;
         Ok(collector.found)
     }
+}
+
+/// Tokens of one row, and the position of the first.
+struct Span {
+    start: usize,
+    tokens: Vec<u32>,
+}
+
+/// Whether a row has constants that were not found.
+fn is_missing(work: &RowWork, found: &[Option<Segment>; 2]) -> bool {
+    work.kept.iter().zip(found).any(|(kept, found)| !names(kept).is_empty() && found.is_none())
 }
 
 /// Keeps what is asked for as a pass goes by.
@@ -201,10 +264,6 @@ fn whole_blocks(kept: &Kept) -> usize {
 /// What a segment needs of the one before it.
 fn needed_before(kept: &Kept) -> Kept {
     Kept { keys: (0..whole_blocks(kept)).collect(), states: Vec::new() }
-}
-
-fn covers(known: &BTreeMap<Name, Tensor>, kept: &Kept) -> bool {
-    names(&needed_before(kept)).iter().all(|name| known.contains_key(name))
 }
 
 fn union(a: &Kept, b: &Kept) -> Kept {

@@ -1,9 +1,9 @@
 //! A frozen model together with what the plan knows of an experiment's edits: from encoded rows to forward passes.
 
-use super::constants::{ConstantRows, Constants};
+use super::constants::ConstantRows;
 use super::loaded::LoadedModel;
 use super::pack::{PackRow, Packed};
-use super::works::{Use, Works};
+use super::works::{RowWork, Use, Works};
 use crate::digest;
 use crate::model::decoder::Decoder;
 use crate::model::device;
@@ -11,6 +11,7 @@ use crate::plan::passes::Passes;
 use crate::plan::{Experiment, Intervention, NUMERICS};
 use crate::store::frozen::FrozenCache;
 use candle_core::Result;
+use std::sync::Arc;
 
 /// A model, and where an experiment edits it.
 pub struct Engine<'a> {
@@ -72,16 +73,18 @@ impl<'a> Engine<'a> {
 
     /// Packs rows for one forward pass; constants are found or computed.
     pub fn pack(&self, rows: &[Input<'_>], purpose: Use) -> Result<(Packed, Reuse)> {
+        let work = |row: &Input<'_>| self.works.of(row.prompt_tokens, row.tokens.len(), purpose);
+        let works: Vec<Arc<RowWork>> = rows.iter().map(work).collect();
+        let with_work: Vec<(&[u32], &RowWork)> =
+            rows.iter().map(|row| row.tokens).zip(works.iter().map(|work| &**work)).collect();
+        let found = self.constants.of(&with_work)?;
         let mut reuse = Reuse::default();
         let mut ready = Vec::with_capacity(rows.len());
-        for row in rows {
-            let work = self.works.of(row.prompt_tokens, row.tokens.len(), purpose);
-            let (constants, found) = match work.has_constants() {
-                true => self.constants.of(row.tokens, &work)?,
-                false => (Constants::default(), false),
-            };
-            reuse.rows += usize::from(work.has_constants());
-            reuse.found += usize::from(found);
+        for ((row, work), (constants, reused)) in rows.iter().zip(works).zip(found) {
+            if work.has_constants() {
+                reuse.rows += 1;
+                reuse.found += usize::from(reused);
+            }
             ready.push(PackRow { tokens: row.tokens, row: row.row, work, constants });
         }
         let share = self.passes().share && self.passes().pack;

@@ -11,7 +11,6 @@ use crate::model::place::At;
 use crate::plan::passes::Tokens;
 use candle_core::{DType, Result, Tensor};
 use std::ops::Range;
-use std::rc::Rc;
 use std::sync::Arc;
 
 /// A row on its way into a pass.
@@ -20,7 +19,7 @@ pub struct PackRow<'a> {
     pub tokens: &'a [u32],
     /// The number of the row in its split.
     pub row: usize,
-    pub work: Rc<RowWork>,
+    pub work: Arc<RowWork>,
     pub constants: Constants,
 }
 

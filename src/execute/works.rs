@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// What is done with a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +33,11 @@ pub struct RowWork {
 }
 
 impl RowWork {
+    /// Prompt and target, and what is kept of them.
+    pub fn segments(&self) -> [(Range<usize>, &Kept); 2] {
+        [(self.prompt.clone(), &self.kept[0]), (self.target.clone(), &self.kept[1])]
+    }
+
     /// Whether anything of the row is a constant that must be found or computed.
     pub fn has_constants(&self) -> bool {
         self.kept.iter().any(|kept| *kept != Kept::default())
@@ -44,7 +49,7 @@ pub struct Works {
     shape: Shape,
     interventions: Vec<Intervention>,
     passes: Passes,
-    known: RefCell<BTreeMap<(usize, usize, Use), Rc<RowWork>>>,
+    known: RefCell<BTreeMap<(usize, usize, Use), Arc<RowWork>>>,
 }
 
 impl Works {
@@ -60,12 +65,12 @@ impl Works {
     }
 
     /// The work on a row whose prompt has `prompt` tokens, of `inputs` that go into the model.
-    pub fn of(&self, prompt: usize, inputs: usize, purpose: Use) -> Rc<RowWork> {
+    pub fn of(&self, prompt: usize, inputs: usize, purpose: Use) -> Arc<RowWork> {
         let key = (prompt, inputs, purpose);
         if let Some(known) = self.known.borrow().get(&key) {
             return known.clone();
         }
-        let work = Rc::new(self.work(prompt, inputs, purpose));
+        let work = Arc::new(self.work(prompt, inputs, purpose));
         self.known.borrow_mut().insert(key, work.clone());
         work
     }

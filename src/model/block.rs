@@ -59,7 +59,7 @@ pub struct Saved {
 impl Block {
     /// Queries, keys and values of the tokens that enter, side by side, rotated.
     pub fn rotated(&self, hidden: &Tensor, stage: &Stage) -> Result<Tensor> {
-        let projected = self.projection.forward(&self.attention_norm.forward(hidden)?)?;
+        let projected = self.projection.forward_apart(&self.attention_norm.forward(hidden)?, &stage.apart)?;
         stage.angles.rotate(&projected, self.rotated_heads(), Turn::Forward)
     }
 
@@ -74,8 +74,8 @@ impl Block {
         self.attention_norm.backward(hidden, &self.projection.backward(&projected)?)
     }
 
-    fn gate_up(&self, middle: &Tensor) -> Result<Tensor> {
-        self.gate_up.forward(&self.feed_forward_norm.forward(middle)?)
+    fn gate_up(&self, middle: &Tensor, apart: &[usize]) -> Result<Tensor> {
+        self.gate_up.forward_apart(&self.feed_forward_norm.forward(middle)?, apart)
     }
 
     fn feed_forward_backward(&self, middle: &Tensor, gate_up: &Tensor, gradient: &Tensor) -> Result<Tensor> {
@@ -92,17 +92,17 @@ impl BlockPass {
 
     /// As [`BlockPass::finish`], with the stream in the middle, and gate and up.
     fn finish_saving(&self, hidden: &Tensor, rotated: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
-        let (block, leaving) = (&self.block, &self.stage.leaving);
+        let (block, Stage { leaving, apart, .. }) = (&self.block, &*self.stage);
         let middle = residual::add(self.attention_output(rotated)?, &leaving.pick(hidden)?)?;
-        let gate_up = block.gate_up(&middle)?;
-        let output = residual::add(block.down.forward(&swiglu::forward(&gate_up)?)?, &middle)?;
+        let gate_up = block.gate_up(&middle, apart)?;
+        let output = residual::add(block.down.forward_apart(&swiglu::forward(&gate_up)?, apart)?, &middle)?;
         Ok((output, middle, gate_up))
     }
 
     /// What attention adds to the stream of the tokens that leave.
     pub fn attention_output(&self, rotated: &Tensor) -> Result<Tensor> {
         let mixed = self.block.attention.forward(rotated, self.past.as_ref(), &self.stage.rows)?;
-        self.block.output.forward(&mixed)
+        self.block.output.forward_apart(&mixed, &self.stage.apart)
     }
 
     fn saved(&self, hidden: &Tensor) -> Result<(Tensor, Saved)> {
@@ -184,11 +184,11 @@ impl Frozen for FeedForwardPass {
     const NAME: &'static str = "feed-forward";
 
     fn forward(&self, middle: &Tensor) -> Result<Tensor> {
-        self.block.down.forward(&swiglu::forward(&self.block.gate_up(middle)?)?)
+        self.block.down.forward(&swiglu::forward(&self.block.gate_up(middle, &[])?)?)
     }
 
     fn forward_saving(&self, middle: &Tensor) -> Result<(Tensor, Self::Saved)> {
-        let gate_up = self.block.gate_up(middle)?;
+        let gate_up = self.block.gate_up(middle, &[])?;
         let output = self.block.down.forward(&swiglu::forward(&gate_up)?)?;
         Ok((output, (!self.recompute).then_some(gate_up)))
     }
@@ -196,7 +196,7 @@ impl Frozen for FeedForwardPass {
     fn backward(&self, middle: &Tensor, saved: &Self::Saved, gradient: &Tensor) -> Result<Tensor> {
         let gate_up = match saved {
             Some(gate_up) => gate_up.clone(),
-            None => self.block.gate_up(middle)?,
+            None => self.block.gate_up(middle, &[])?,
         };
         self.block.feed_forward_backward(middle, &gate_up, gradient)
     }

@@ -250,7 +250,8 @@ impl Decoder {
     /// What a block does on tokens at these positions of their rows, packed, where `past` lines of earlier keys lie beside.
     pub fn stage(&self, branches: Vec<Branch>, positions: &[usize], past: usize, leaving: Leaving) -> Result<Stage> {
         let rows = Rows::new(branches, positions.len(), past, self.config.sliding_window, self.dtype, &self.device)?;
-        Ok(Stage { rows, angles: self.rotary.angles(positions, self.dtype, &self.device)?, leaving })
+        let angles = self.rotary.angles(positions, self.dtype, &self.device)?;
+        Ok(Stage { rows, angles, leaving, apart: Vec::new() })
     }
 
     /// A pass in which every token of these rows goes through every block.

@@ -27,6 +27,9 @@ pub struct Stage {
     /// Of the tokens that enter.
     pub angles: Angles,
     pub leaving: Leaving,
+    /// Tokens of rows that are multiplied with the weights row by row, each product of the shape that it has alone; empty where all
+    /// go together. Either way layer after layer, so that a weight is read from memory once.
+    pub apart: Vec<usize>,
 }
 
 /// The tokens that leave a block, in the order in which they ask. All that enter are keys and values for others, but behind

@@ -28,6 +28,16 @@ impl Linear {
         }
     }
 
+    /// As [`Linear::forward`], in a product of its own for each of these parts of the tokens; in one if there are none.
+    pub fn forward_apart(&self, input: &Tensor, parts: &[usize]) -> Result<Tensor> {
+        if parts.is_empty() {
+            return self.forward(input);
+        }
+        let starts = parts.iter().scan(0, |start, length| Some(std::mem::replace(start, *start + length)));
+        let part = |(start, &length)| self.forward(&input.narrow(0, start, length)?);
+        Tensor::cat(&starts.zip(parts).map(part).collect::<Result<Vec<_>>>()?, 0)
+    }
+
     /// The gradient of the input, `[tokens, inputs]`, from that of the output, `[tokens, outputs]`.
     pub fn backward(&self, gradient: &Tensor) -> Result<Tensor> {
         gradient.matmul(&self.weight)
