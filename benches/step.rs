@@ -27,6 +27,10 @@ const TARGET: usize = 7;
 const REPETITIONS: usize = 4;
 const NEW_TOKENS: usize = 16;
 
+/// That of the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 struct Shape {
     name: &'static str,
     layers: Vec<usize>,

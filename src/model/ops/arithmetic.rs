@@ -2,7 +2,8 @@
 //!
 //! A release runs on any x86-64, most of which can do more than the compiler may assume of all. So a loop is compiled twice, and
 //! [`widest!`] calls the one for the processor at hand. It is a function of a `const FUSED: bool`, marked `#[inline(always)]` together with
-//! all that it calls, so that its code ends up inside of the function that was compiled for that processor.
+//! all that it calls, so that its code ends up inside of the function that was compiled for that processor. It loops with `for`: the body of
+//! a closure that an iterator's `map` or `fold` runs may stay outside, where a fused product is a call.
 
 /// Calls a function, `name(arguments)`, as `name::<FUSED>(arguments)`: on x86-64 with vectors of eight lanes and fused products where the
 /// processor has them.
@@ -33,8 +34,10 @@ pub fn product_sum<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
 pub fn dot<const FUSED: bool>(left: &[f32], right: &[f32]) -> f32 {
     let mut lanes = [0f32; LANES];
     let (left_chunks, right_chunks) = (left.chunks_exact(LANES), right.chunks_exact(LANES));
-    let rest = left_chunks.remainder().iter().zip(right_chunks.remainder());
-    let tail = rest.fold(0.0, |sum, (&a, &b)| product_sum::<FUSED>(a, b, sum));
+    let mut tail = 0.0;
+    for (&a, &b) in left_chunks.remainder().iter().zip(right_chunks.remainder()) {
+        tail = product_sum::<FUSED>(a, b, tail);
+    }
     for (a, b) in left_chunks.zip(right_chunks) {
         for lane in 0..LANES {
             lanes[lane] = product_sum::<FUSED>(a[lane], b[lane], lanes[lane]);
@@ -54,7 +57,9 @@ pub fn add_scaled<const FUSED: bool>(output: &mut [f32], input: &[f32], scale: f
 /// Multiplies all values.
 #[inline(always)]
 pub fn scale<const FUSED: bool>(values: &mut [f32], factor: f32) {
-    values.iter_mut().for_each(|value| *value *= factor);
+    for value in values {
+        *value *= factor;
+    }
 }
 
 /// The largest value; NaN counts as none.
@@ -101,7 +106,10 @@ pub fn sum_of_exponentials<const FUSED: bool>(values: &[f32], shift: f32) -> f64
     for stretch in values.chunks(STRETCH) {
         let mut lanes = [0f32; LANES];
         let chunks = stretch.chunks_exact(LANES);
-        let tail: f32 = chunks.remainder().iter().map(|value| exp::<FUSED>(value - shift)).sum();
+        let mut tail = 0.0;
+        for value in chunks.remainder() {
+            tail += exp::<FUSED>(value - shift);
+        }
         for chunk in chunks {
             for lane in 0..LANES {
                 lanes[lane] += exp::<FUSED>(chunk[lane] - shift);
@@ -132,14 +140,17 @@ pub fn exp<const FUSED: bool>(x: f32) -> f32 {
     /// ln 2 in two parts: products of the high one with small integers are exact.
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
-    /// 1/7!, 1/6!, … 1/2!
-    const POWERS: [f32; 6] = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 1.0 / 2.0];
+    /// 1/6!, 1/5!, … 1/2!
+    const POWERS: [f32; 5] = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 1.0 / 2.0];
     let x = x.clamp(-87.3, 88.3);
     let rounded = product_sum::<FUSED>(x, std::f32::consts::LOG2_E, ROUND);
     let n = rounded - ROUND;
     let r = product_sum::<FUSED>(-n, LN_2_LOW, product_sum::<FUSED>(-n, LN_2_HIGH, x));
     let power = f32::from_bits(rounded.to_bits().wrapping_add(127) << 23);
-    let low = POWERS.into_iter().reduce(|sum, next| product_sum::<FUSED>(sum, r, next)).unwrap_or_default();
+    let mut low = 1.0 / 5040.0;
+    for next in POWERS {
+        low = product_sum::<FUSED>(low, r, next);
+    }
     power * (1.0 + product_sum::<FUSED>(low, r * r, r))
 }
 

@@ -66,7 +66,10 @@ fn gradient_of_row<const FUSED: bool>(gradient: &mut [f32], row: &[f32], target:
     let highest = maximum::<FUSED>(row);
     gradient.copy_from_slice(row);
     // In stretches, as one f32 would lose digits over a whole vocabulary.
-    let sum = gradient.chunks_mut(STRETCH).map(|stretch| f64::from(exponentials::<FUSED>(stretch, highest))).sum();
+    let mut sum = 0.0;
+    for stretch in gradient.chunks_mut(STRETCH) {
+        sum += f64::from(exponentials::<FUSED>(stretch, highest));
+    }
     scale::<FUSED>(gradient, (1.0 / sum) as f32);
     if let Some(at_target) = gradient.get_mut(target) {
         *at_target -= 1.0;

@@ -6,9 +6,10 @@
 use pulp::x86::V3;
 use pulp::{NullaryFnOnce, f32x8};
 use rayon::prelude::*;
+use std::ops::Range;
 
-/// The numbers of rows for which this is faster.
-pub const ROWS: std::ops::RangeInclusive<usize> = 2..=64;
+/// With more rows candle's product is as fast.
+pub const MOST_ROWS: usize = 64;
 /// Rows of a vector.
 const LANES: usize = 8;
 /// Rows that are worked on at a time: two vectors.
@@ -37,6 +38,14 @@ pub fn product(processor: V3, input: &[f32], weight: &[f32], inputs: usize) -> V
         processor.vectorize(Piece { processor, output, blocks: &blocks, weight, inputs });
     });
     output
+}
+
+/// The inputs that are summed up before they join a total: equal parts, as in candle's product, so that mostly the results are the same to
+/// the last bit.
+#[inline(always)]
+pub fn parts(inputs: usize) -> impl Iterator<Item = Range<usize>> {
+    let part = inputs.div_ceil(inputs.div_ceil(INPUTS_PER_SUM).max(1)).max(1);
+    (0..inputs).step_by(part).map(move |start| start..inputs.min(start + part))
 }
 
 /// At most `BLOCK` rows, `[rows, inputs]`, as `[inputs, BLOCK]`, with 0 for rows that there are not.
@@ -102,12 +111,10 @@ impl Tiles<'_, '_> {
     #[inline(always)]
     fn tile<const VECTORS: usize, const OUTPUTS: usize>(&mut self, weight: &[f32], inputs: usize) {
         let mut totals = [[self.processor.splat_f32x8(0.0); VECTORS]; OUTPUTS];
-        // In equal parts, as candle's product does it: mostly the sums are the same to the last bit.
-        let part = inputs.div_ceil(inputs.div_ceil(INPUTS_PER_SUM));
-        for from in (0..inputs).step_by(part) {
-            let block = &self.block[from..inputs.min(from + part)];
+        for part in parts(inputs) {
+            let block = &self.block[part.clone()];
             let weights: [&[f32]; OUTPUTS] =
-                std::array::from_fn(|output| &weight[output * inputs + from..output * inputs + from + block.len()]);
+                std::array::from_fn(|output| &weight[output * inputs + part.start..][..block.len()]);
             let mut sums = [[self.processor.splat_f32x8(0.0); VECTORS]; OUTPUTS];
             for at in 0..block.len() {
                 let (vectors, _) = block[at].as_chunks::<LANES>();

@@ -12,6 +12,8 @@ mod few_rows;
 pub mod frozen;
 mod kernel;
 pub mod linear;
+#[cfg(target_arch = "x86_64")]
+mod one_row;
 pub mod residual;
 pub mod rms_norm;
 pub mod rope;

@@ -73,8 +73,17 @@ fn linear() {
     check(&numbers(&[21, 40], 5), |dtype, x| layer(dtype).forward(x), |dtype, _, g| layer(dtype).backward(g));
 }
 
-/// What a token gets depends neither on how many come with it nor on the threads. candle's product of a single row sums up in another
-/// order; where the product of few rows passes into that of many, the last bits may change on some processors.
+/// Whether the processor has what our products of few rows need.
+fn ours_serve() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return pulp::x86::V3::try_new().is_some();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// What a token gets depends neither on how many come with it nor on the threads. Where the product of few rows passes into that of many,
+/// the last bits may change on some processors, and candle's product of one or two rows has its own order on those that our kernels are
+/// not for.
 #[test]
 fn rows_of_a_linear_layer_do_not_depend_on_their_companions() {
     for (inputs, outputs) in [(64, 96), (700, 130)] {
@@ -85,7 +94,8 @@ fn rows_of_a_linear_layer_do_not_depend_on_their_companions() {
             layer.forward(&input.narrow(0, first, count).unwrap()).unwrap().to_vec2().unwrap()
         };
         let (few, many) = (rows(0, 64), rows(0, 200));
-        for count in 2..=64 {
+        let fewest = if ours_serve() { 1 } else { 3 };
+        for count in fewest..=64 {
             let first = 64 - count;
             assert!(rows(first, count) == few[first..], "{count} rows of {inputs} inputs");
         }
@@ -95,7 +105,7 @@ fn rows_of_a_linear_layer_do_not_depend_on_their_companions() {
         }
         let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         assert!(one_thread.install(|| rows(0, 64)) == few, "one thread");
-        for (like, count) in [(&many[..64], 64), (&few[..1], 1)] {
+        for (like, count) in [(&many[..64], 64), (&few[..2], 2), (&few[..1], 1)] {
             let expected = Tensor::new(like.to_vec(), &Device::Cpu).unwrap().to_dtype(DType::F64).unwrap();
             let found = layer.forward(&input.narrow(0, 0, count).unwrap()).unwrap();
             assert_close(&found, &expected, 2e-6);
@@ -107,7 +117,7 @@ fn rows_of_a_linear_layer_do_not_depend_on_their_companions() {
 #[test]
 fn few_rows_of_any_shape() {
     for (inputs, outputs) in [(1, 1), (5, 7), (16, 50), (513, 100), (1100, 9)] {
-        for rows in [2, 3, 8, 9, 16, 17, 33] {
+        for rows in [1, 2, 3, 8, 9, 16, 17, 33] {
             let (input, weight) = (numbers(&[rows, inputs], 22), numbers(&[outputs, inputs], 23));
             let cast = |tensor: &Tensor| tensor.to_dtype(DType::F32).unwrap();
             let expected = cast(&input).to_dtype(DType::F64).unwrap();

@@ -175,7 +175,7 @@ impl<'a> Lane<'a> {
 
 /// The softmax over what is seen, 0 elsewhere.
 #[inline(always)]
-fn softmax<const FUSED: bool>(scores: &mut [f32], [fresh, past]: &[Range<usize>; 2]) {
+pub fn softmax<const FUSED: bool>(scores: &mut [f32], [fresh, past]: &[Range<usize>; 2]) {
     let highest = maximum::<FUSED>(&scores[fresh.clone()]).max(maximum::<FUSED>(&scores[past.clone()]));
     let sum = exponentials::<FUSED>(&mut scores[fresh.clone()], highest)
         + exponentials::<FUSED>(&mut scores[past.clone()], highest);
