@@ -60,12 +60,20 @@ fn main() {
 
 /// Says how long something took, and how much memory the process has held at most so far.
 fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
-    let begun = Instant::now();
+    let (used, begun) = (cpu_seconds(), Instant::now());
     let value = work();
-    let seconds = begun.elapsed().as_secs_f64();
+    let (seconds, used) = (begun.elapsed().as_secs_f64(), cpu_seconds() - used);
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
     let peak = line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or_default() / 1024.0;
-    println!("{what:<32} {seconds:>7.3} s {peak:>6.0} MiB at most");
+    println!("{what:<32} {seconds:>7.3} s {used:>6.2} s of CPU {peak:>6.0} MiB at most");
     value
+}
+
+/// CPU seconds of all threads so far; 0 where the system does not say.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    // User and system time, in hundredths of a second.
+    fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
 }

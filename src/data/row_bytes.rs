@@ -13,9 +13,6 @@ const VERSION: u32 = 2;
 /// The kind of these entries in the user's cache.
 pub const KIND: &str = "rows";
 
-/// The most bytes of rows that the user's cache holds.
-pub const LIMIT: u64 = 1 << 30;
-
 /// What decides the tokens of a split, beside the split itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Decides<'a> {

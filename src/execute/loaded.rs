@@ -77,11 +77,9 @@ impl Models {
             return Ok(loaded.clone());
         }
         let found = self.locator.locate(&model.source, Wanted::Everything, &mut |_| {})?;
-        let texts = || -> Result<_> { Ok((found.tokenizer()?, found.chat_template()?)) };
-        let decoder = || Decoder::load(found.files(), &model.config, model.precision, &self.device);
-        let (decoder, texts) = rayon::join(decoder, texts);
+        let (tokenizer, chat_template) = (found.tokenizer()?, found.chat_template()?);
+        let decoder = Decoder::load(found.files(), &model.config, model.precision, &self.device)?;
         found.close();
-        let (decoder, (tokenizer, chat_template)) = (decoder?, texts?);
         let loaded = Rc::new(LoadedModel { decoder, tokenizer, chat_template, found });
         self.loaded.push((model.source.clone(), model.precision, loaded.clone()));
         Ok(loaded)

@@ -60,29 +60,25 @@ impl Packed {
         let points: Vec<Layout> = (0..=layers).map(point).collect();
         let leaving = |layer: usize| packer.layout(|work| work.work.blocks[layer].output.clone());
         let leaving: Vec<Layout> = (0..layers).map(leaving).collect();
-        let (mut stages, mut past, mut branches) = (Vec::new(), Vec::new(), Vec::new());
-        let mut before: Option<(Arc<Vec<Branch>>, Option<Arc<Stage>>)> = None;
+        let (mut stages, mut past) = (Vec::<Option<Arc<Stage>>>::new(), Vec::new());
+        let mut branches = Vec::<Arc<Vec<Branch>>>::new();
         for layer in 0..layers {
             let (table, lines) = packer.past(layer)?;
             let of_block = packer.branches(layer, &points[layer], &leaving[layer], &lines);
-            let (of_block, stage) = match before {
-                // Layers in a row are most often alike.
-                Some((known, stage))
-                    if *known == of_block
-                        && points[layer] == points[layer - 1]
-                        && leaving[layer] == leaving[layer - 1] =>
-                {
-                    (known, stage)
-                }
-                _ => {
-                    let stage = packer.stage(&of_block, &points[layer], &leaving[layer], &table)?;
-                    (Arc::new(of_block), stage.map(Arc::new))
-                }
-            };
-            before = Some((of_block.clone(), stage.clone()));
-            stages.push(stage);
+            // Layers in a row are most often alike.
+            let alike = layer > 0
+                && *branches[layer - 1] == of_block
+                && points[layer] == points[layer - 1]
+                && leaving[layer] == leaving[layer - 1];
+            if alike {
+                branches.push(branches[layer - 1].clone());
+                stages.push(stages[layer - 1].clone());
+            } else {
+                let stage = packer.stage(&of_block, &points[layer], &leaving[layer], &table)?;
+                branches.push(Arc::new(of_block));
+                stages.push(stage.map(Arc::new));
+            }
             past.push(table);
-            branches.push(of_block);
         }
         let nothing = Layout::default();
         let join = |point: usize| {

@@ -59,7 +59,6 @@ fn encode(split: &Split, model: &LoadedModel, form: Form<'_>) -> Result<Vec<Enco
     // The file may have changed since its digest was taken.
     if let Some(key) = key.filter(|_| digest::of(&bytes) == data) {
         cache.put_bytes(row_bytes::KIND, &key, &row_bytes::write(&encoded.rows));
-        cache.trim(row_bytes::KIND, row_bytes::LIMIT);
     }
     Ok(encoded.rows)
 }

@@ -113,7 +113,7 @@ mod tests {
             strands.paths[row].iter().map(|&strand| strands.strands[strand].tokens.clone()).collect()
         };
         assert_eq!(tokens(3), [0..5, 5..8]);
-        assert_eq!(tokens(2), [0..4]);
+        assert_eq!(tokens(2), vec![0..4; 1]);
         // Three more tokens in common are too few.
         assert_eq!((tokens(0), tokens(1)), (vec![0..5, 5..12], vec![0..5, 5..10]));
         assert_eq!(strands.strands.iter().filter(|strand| strand.tokens == (0..5)).count(), 1);

@@ -5,7 +5,6 @@ use super::gguf::{Gguf, integer};
 use super::tokenizer::unreadable;
 use crate::diag;
 use candle_core::quantized::gguf_file::Value;
-use std::collections::BTreeMap;
 use std::path::Path;
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::processors::template::TemplateProcessing;
@@ -198,12 +197,11 @@ fn add_special(tokenizer: &mut Tokenizer, gguf: &Gguf, begins_by_default: bool) 
 fn vocabulary(gguf: &Gguf) -> Result<Vocab, Error> {
     let tokens = strings(gguf, "tokens")?;
     let count = tokens.len();
-    // Sorted first, so that of two equal tokens the same one wins every time.
-    let ids: BTreeMap<String, u32> = tokens.into_iter().zip(0..).collect();
+    let ids: Vocab = tokens.into_iter().zip(0..).collect();
     if ids.len() != count {
         return Err("two tokens of the tokenizer are equal".into());
     }
-    Ok(ids.into_iter().collect())
+    Ok(ids)
 }
 
 /// The strings in `tokenizer.ggml.KEY`.

@@ -11,6 +11,9 @@ use std::borrow::Cow;
 /// block size of GGUF.
 const PIECE: usize = 1 << 18;
 
+/// Numbers that are dequantised at a time, to memory that allocators hand out again at once. As much a multiple.
+const BLOCKS: usize = 1 << 14;
+
 /// A tensor of an opened file.
 pub struct Stored<'a> {
     pub shape: Vec<usize>,
@@ -137,19 +140,26 @@ impl Stored<'_> {
             Encoding::F16 => decode(&window, out, |bytes| T::from_f32(f16::from_le_bytes(bytes).to_f32())),
             Encoding::Bf16 => decode(&window, out, |bytes| T::from_f32(bf16::from_le_bytes(bytes).to_f32())),
             Encoding::Blocks(dtype) => {
-                // candle's blocks hold numbers of at most four bytes, and must lie as such.
-                let blocks = match window.as_ptr().align_offset(4) {
-                    0 => Cow::Borrowed(&*window),
-                    _ => Cow::Owned(window.to_vec()),
-                };
-                let CpuStorage::F32(values) = dtype.from_data(blocks).dequantize(out.len())? else {
-                    bail!("{dtype:?} does not become f32");
-                };
-                out.iter_mut().zip(values).for_each(|(out, value)| *out = T::from_f32(value));
+                let pieces = window.chunks(BLOCKS / block * bytes).zip(out.chunks_mut(BLOCKS));
+                pieces.into_iter().try_for_each(|(blocks, out)| dequantise(dtype, blocks, out))?;
             }
         }
         Ok(())
     }
+}
+
+/// The numbers of some blocks, through a copy of candle's.
+fn dequantise<T: Element>(dtype: GgmlDType, blocks: &[u8], out: &mut [T]) -> Result<()> {
+    // Blocks hold numbers of at most four bytes, and must lie as such.
+    let blocks = match blocks.as_ptr().align_offset(4) {
+        0 => Cow::Borrowed(blocks),
+        _ => Cow::Owned(blocks.to_vec()),
+    };
+    let CpuStorage::F32(numbers) = dtype.from_data(blocks).dequantize(out.len())? else {
+        bail!("{dtype:?} does not become f32");
+    };
+    out.iter_mut().zip(numbers).for_each(|(out, number)| *out = T::from_f32(number));
+    Ok(())
 }
 
 fn decode<const SIZE: usize, T>(bytes: &[u8], out: &mut [T], number: impl Fn([u8; SIZE]) -> T) {

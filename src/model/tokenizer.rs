@@ -15,6 +15,12 @@ pub fn from_json(bytes: &[u8], file: &Path) -> diag::Result<Tokenizer> {
 
 /// E0304 where the tokenizer, added tokens included, gives ids that the model has no embedding for.
 pub fn check_fits(tokenizer: &Tokenizer, config: &ModelConfig) -> diag::Result<()> {
+    // Where as many ids below the model's are tokens as there are tokens, none is above; a list of all would be slow.
+    let tokens = tokenizer.get_vocab_size(true);
+    let ids = 0..config.vocabulary.min(2 * tokens) as u32;
+    if ids.filter(|&id| tokenizer.id_to_token(id).is_some()).count() == tokens {
+        return Ok(());
+    }
     let highest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0) as usize;
     if highest < config.vocabulary {
         return Ok(());

@@ -17,6 +17,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Files below this many bytes are hashed faster than a remembered digest is looked up.
 const LARGE: u64 = 1 << 20;
 
+/// The most bytes that the entries of one kind take on disk.
+const LIMIT: u64 = 1 << 30;
+
 /// A file changed more recently than this may change again without a new time stamp.
 const SETTLED: Duration = Duration::from_millis(100);
 
@@ -24,9 +27,11 @@ const SETTLED: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug, Default)]
 pub struct Cache {
     folder: Option<PathBuf>,
-    /// By kind and key, what could not be written.
-    held: Arc<Mutex<BTreeMap<(String, String), Vec<u8>>>>,
+    held: Arc<Mutex<Held>>,
 }
+
+/// By kind and key, what could not be written.
+type Held = BTreeMap<(String, String), Vec<u8>>;
 
 impl Cache {
     /// A cache in that folder, which is created when something is first remembered.
@@ -64,14 +69,17 @@ impl Cache {
 
     /// As [`Cache::put`], for bytes.
     pub fn put_bytes(&self, kind: &str, key: &str, bytes: &[u8]) {
-        let entry = self.entry(kind, key);
-        if !entry.is_some_and(|path| atomic::replace(&path, &[digest::of(bytes).as_bytes(), b"\n", bytes]).is_ok()) {
-            self.held().insert((kind.to_owned(), key.to_owned()), bytes.to_vec());
+        let write = |path: PathBuf| atomic::replace(&path, &[digest::of(bytes).as_bytes(), b"\n", bytes]).ok();
+        match self.entry(kind, key).and_then(write) {
+            Some(()) => self.trim(kind, LIMIT),
+            None => {
+                self.held().insert((kind.to_owned(), key.to_owned()), bytes.to_vec());
+            }
         }
     }
 
     /// Removes what was put longest ago of a kind, until the rest takes at most `limit` bytes on disk.
-    pub fn trim(&self, kind: &str, limit: u64) {
+    fn trim(&self, kind: &str, limit: u64) {
         let Some(folder) = &self.folder else { return };
         let entries = std::fs::read_dir(folder.join(kind)).into_iter().flatten().flatten();
         let mut entries: Vec<(SystemTime, PathBuf, u64)> = entries
@@ -126,7 +134,7 @@ impl Cache {
         Some(self.folder.as_ref()?.join(kind).join(digest::of(key)))
     }
 
-    fn held(&self) -> MutexGuard<'_, BTreeMap<(String, String), Vec<u8>>> {
+    fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,12 +9,13 @@ fn parameters(place: &Place, runs: &str) -> Vec<u8> {
     std::fs::read(place.path(&folder).join("intervention/intervention.safetensors")).unwrap()
 }
 
-/// `metrics.jsonl` without times.
+/// `metrics.jsonl` without times, and without what the cache held.
 fn metrics(place: &Place, runs: &str) -> Vec<Value> {
     let text = place.read(&format!("{}/metrics.jsonl", place.run_folder(runs, "small")));
     let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     for line in &mut lines {
         line.as_object_mut().unwrap().remove("seconds");
+        line.as_object_mut().unwrap().remove("reused_rows");
         if let Some(score) = line.get_mut("score") {
             score.as_object_mut().unwrap().remove("seconds");
         }

@@ -1,6 +1,9 @@
 //! What a run leaves, what is not done twice, and what makes a run another one.
 
 use crate::support::{Place, RUN, SPEC, rows};
+use reftc::data::encode::EncodedRow;
+use reftc::data::row_bytes;
+use reftc::digest;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -217,4 +220,54 @@ fn one_of_several_experiments_can_be_run() {
     assert!(!place.path("elsewhere/runs/small").exists());
     let both = place.run(&["--json", "--runs", "elsewhere/runs"]).json();
     assert_eq!((&both[0]["experiment"], &both[1]["experiment"]), (&"small".into(), &"other".into()));
+}
+
+/// The rows that the cache holds, each file's with its name in order.
+fn kept_rows(place: &Place) -> Vec<(String, Vec<EncodedRow>)> {
+    let read = |name: String| {
+        let entry = std::fs::read(place.path(".cache/rows").join(&name)).unwrap();
+        let start = entry.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+        (name, row_bytes::read(&entry[start..]).unwrap())
+    };
+    place.files(".cache/rows").into_iter().map(read).collect()
+}
+
+/// Replaces the rows of an entry of the cache.
+fn plant(place: &Place, name: &str, rows: &[EncodedRow]) {
+    let bytes = row_bytes::write(rows);
+    let entry = [digest::of(&bytes).as_bytes(), b"\n", &bytes].concat();
+    std::fs::write(place.path(".cache/rows").join(name), entry).unwrap();
+}
+
+/// What a check has tokenised a run takes as it is, as rows that no tokeniser gave show; a damaged entry is made anew.
+#[test]
+fn a_run_tokenises_nothing_that_was_tokenised() {
+    let place = Place::new();
+    place.reftc(&["check", "spec.reft"]).expect(0);
+    let kept = kept_rows(&place);
+    assert_eq!(kept.iter().map(|(_, rows)| rows.len()).sum::<usize>(), 16 + 6);
+    for (name, rows) in &kept {
+        let mut marked = rows.clone();
+        marked.iter_mut().for_each(|row| row.prompt = format!("from the cache {}", row.row));
+        plant(&place, name, &marked);
+    }
+    let prompts = |runs: &str| {
+        place.run(&["--runs", runs]);
+        let text = place.read(&format!("{}/eval/test.jsonl", place.run_folder(runs, "small")));
+        let prompt = |line: &str| serde_json::from_str::<Value>(line).unwrap()["prompt"].as_str().unwrap().to_owned();
+        text.lines().map(prompt).collect::<Vec<_>>()
+    };
+    assert!(prompts("taken").iter().all(|prompt| prompt.starts_with("from the cache ")));
+    for (name, _) in &kept {
+        let path = place.path(".cache/rows").join(name);
+        let mut entry = std::fs::read(&path).unwrap();
+        *entry.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, entry).unwrap();
+    }
+    assert!(prompts("damaged").iter().all(|prompt| prompt.starts_with("Review: ")));
+    assert_eq!(kept_rows(&place), kept, "mended");
+
+    place.write("test.jsonl", &rows(5));
+    assert_eq!(prompts("changed").len(), 2 * 5);
+    assert_eq!(kept_rows(&place).len(), 3, "changed data is other data");
 }

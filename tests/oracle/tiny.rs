@@ -97,10 +97,11 @@ pub fn reference_interventions(oracle: &Oracle, setting: &str, tied: bool) -> In
     started(&blocks, |ours, name| oracle.get(&format!("{setting}.param.{}.{name}", reference_unit(tied, ours))))
 }
 
-/// Tied interventions at these places of each layer, each started as the one of its layer is in the oracle.
+/// Tied interventions at these places of each layer, each started as the one of its layer is in the oracle. They are written last
+/// place first: in which order they act is not decided by that.
 pub fn interventions_at(oracle: &Oracle, places: &[At]) -> Interventions {
     let at = |&at: &At| Intervention { name: at.name().to_owned(), at, ..block(Kind::Loreft, true) };
-    let blocks: Vec<Intervention> = places.iter().map(at).collect();
+    let blocks: Vec<Intervention> = places.iter().rev().map(at).collect();
     started(&blocks, |ours, name| oracle.get(&format!("tied.param.{}.{name}", ours / places.len())))
 }
 

@@ -76,7 +76,6 @@ impl Layout {
 fn each(work: impl Fn(&Layout, &Attention)) {
     for layout in layouts() {
         for window in [None, Some(1), Some(4)] {
-            println!("{}, window {window:?}", layout.name);
             work(&layout, &shape(window));
         }
     }
