@@ -41,7 +41,9 @@ def training(workload, measured, peak):
     from_step = common - workload.steps_of_an_epoch if workload.epochs > 1 else common * 3 // 8
     window = slice(max(from_step, 0), common)
     losses = [mean(side[0]["losses"][window]) for side in (ours, theirs)]
-    lines.append([f"mean loss of steps {window.start + 1} to {common}", *(f"{loss:.4f}" for loss in losses), "", ""])
+    first = window.start + 1
+    of_steps = f"mean loss of steps {first} to {common}" if first < common else f"loss of step {common}"
+    lines.append([of_steps, *(f"{loss:.4f}" for loss in losses), "", ""])
     if common < workload.steps:
         last = mean(ours[0]["losses"][-workload.steps_of_an_epoch :])
         lines.append([f"mean loss of epoch {workload.epochs}", f"{last:.4f}", "–", "", ""])
