@@ -221,9 +221,11 @@ pub const BLOCKS: &[Block] = &[
                 "per_device_train_batch_size",
                 "micro_batch_size",
             ]),
-            field("accumulate", Type::Int, Text("1"), "forward passes of one optimizer step")
-                .within(AtLeast(1))
-                .known_as(&["gradient_accumulation_steps", "accumulation", "grad_accum"]),
+            field("accumulate", Type::Int, Text("1"), "batches of one optimizer step").within(AtLeast(1)).known_as(&[
+                "gradient_accumulation_steps",
+                "accumulation",
+                "grad_accum",
+            ]),
             field("schedule", Type::Schedule, Text("linear(warmup: 0%)"), "how the learning rate moves").known_as(&[
                 "lr_scheduler_type",
                 "lr_schedule",

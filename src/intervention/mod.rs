@@ -24,6 +24,6 @@ use crate::model::weights::first_line;
 /// E0507: candle could not do what a sound plan asked for, most often for want of memory.
 pub fn engine_failed(error: candle_core::Error) -> Box<Diagnostic> {
     let reason = first_line(&error);
-    let help = "if memory ran out, set a smaller `batch` and a larger `accumulate`";
+    let help = "if memory ran out, run with `--memory-budget SIZE`, or set a smaller `batch`";
     Box::new(Diagnostic::new(Code::EngineFailed, format!("the engine failed: {reason}")).help(help))
 }

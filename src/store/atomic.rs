@@ -27,7 +27,7 @@ pub fn write(path: &Path, content: &[u8]) -> Result<()> {
     file.finish()
 }
 
-/// As [`write`], but not flushed to disk: after a power cut the file may be torn. For what is verified whenever it is read.
+/// As [`fn@write`], but not flushed to disk: after a power cut the file may be torn. For what is verified whenever it is read.
 /// The content comes in parts, so that nothing is copied to join them.
 ///
 /// # Errors
