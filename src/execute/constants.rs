@@ -9,7 +9,7 @@ use crate::digest;
 use crate::model::branch::{Branch, Run, Source};
 use crate::model::decoder::{Decoder, NoEdits, Watch};
 use crate::model::pass::{self, Join, Leaving, Pass, Stage};
-use crate::plan::passes::{Kept, Tokens};
+use crate::plan::passes::{Depth, Kept, Tokens};
 use crate::store::frozen::{Found, FrozenCache, Item, ItemKind};
 use candle_core::{DType, Result, Tensor, bail};
 use rayon::prelude::*;
@@ -178,8 +178,7 @@ impl ConstantRows<'_> {
     fn run(&self, spans: &[Span], kept: &Kept, before: &BTreeMap<Name, Tensor>) -> Result<BTreeMap<Name, Tensor>> {
         let decoder = self.decoder;
         let layers = decoder.config().layers;
-        let whole = whole_blocks(kept);
-        let last = kept.keys.last().map_or(0, |layer| layer + 1).max(whole);
+        let Depth { blocks: whole, keys: last } = Depth::of(kept);
         let (mut fresh, mut seen, mut branches) = (0, 0, Vec::new());
         for Span { start, tokens } in spans {
             let new = Run { source: Source::Fresh, start: fresh, length: tokens.len(), position: *start };
@@ -256,14 +255,9 @@ fn names(kept: &Kept) -> Vec<Name> {
     keys.chain(kept.states.iter().map(|&point| (ItemKind::States, point as u32))).collect()
 }
 
-/// The number of blocks that run whole, from the first on: the states at point p need p of them, and so do the keys of block p.
-fn whole_blocks(kept: &Kept) -> usize {
-    kept.keys.last().copied().max(kept.states.last().copied()).unwrap_or(0)
-}
-
 /// What a segment needs of the one before it.
 fn needed_before(kept: &Kept) -> Kept {
-    Kept { keys: (0..whole_blocks(kept)).collect(), states: Vec::new() }
+    Kept { keys: (0..Depth::of(kept).blocks).collect(), states: Vec::new() }
 }
 
 fn union(a: &Kept, b: &Kept) -> Kept {

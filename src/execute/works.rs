@@ -55,8 +55,7 @@ pub struct Works {
 impl Works {
     /// Nothing is worked out yet.
     pub fn new(config: &ModelConfig, interventions: &[Intervention], passes: Passes) -> Self {
-        let shape = Shape { layers: config.layers, window: config.sliding_window };
-        Self { shape, interventions: interventions.to_vec(), passes, known: RefCell::default() }
+        Self { shape: Shape::of(config), interventions: interventions.to_vec(), passes, known: RefCell::default() }
     }
 
     /// The passes that are on.

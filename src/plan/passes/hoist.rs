@@ -31,7 +31,8 @@ impl ConstantPass {
 }
 
 impl Depth {
-    fn of(kept: &Kept) -> Self {
+    /// As far as what is kept asks: the states at point p need p blocks, and so do the keys of block p.
+    pub fn of(kept: &Kept) -> Self {
         let (keys, states) = (kept.keys.last().copied(), kept.states.last().copied());
         let blocks = keys.max(states).unwrap_or(0);
         Self { blocks, keys: keys.map_or(blocks, |layer| blocks.max(layer + 1)) }
