@@ -11,6 +11,7 @@ use crate::intervention::formula::Edit;
 use crate::intervention::units::Interventions;
 use crate::model::cache::Cache;
 use crate::model::decoder::{NoEdits, Watch};
+use crate::model::ops::rows::Selection;
 use candle_core::{Tensor, bail};
 use candle_transformers::generation::LogitsProcessor;
 
@@ -114,8 +115,8 @@ impl<'a> Generator<'a> {
         }
         let last = (0..rows.len()).map(|row| packed.head(row, lengths[row] - 1)).collect::<Option<Vec<u32>>>();
         let Some(last) = last else { bail!("the last token of a prompt is not among those that the head reads") };
-        let last = Tensor::from_slice(&last, last.len(), decoder.device())?;
-        Ok((decoder.logits(&hidden.index_select(&last, 0)?)?, cache))
+        let last = Selection::new(last, decoder.device())?;
+        Ok((decoder.logits(&last.take(&hidden)?)?, cache))
     }
 
     /// Reads one more token of each row: the logits of the next.

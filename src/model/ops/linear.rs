@@ -47,11 +47,16 @@ impl Linear {
 /// The product for a step of decoding, where our kernels are faster than candle's, or as fast and true to the last bit of the others.
 #[cfg(target_arch = "x86_64")]
 fn few_rows(input: &Tensor, weight: &Tensor) -> Result<Option<Tensor>> {
-    use super::kernel::{Values, on_cpu};
+    use super::slices::Values;
     use super::{few_rows, one_row};
     let ((rows, inputs), outputs) = (input.dims2()?, weight.dim(0)?);
     let plain = |tensor: &Tensor| tensor.dtype() == candle_core::DType::F32 && tensor.is_contiguous();
-    if !(1..=few_rows::MOST_ROWS).contains(&rows) || inputs == 0 || !on_cpu(input) || !plain(input) || !plain(weight) {
+    if !(1..=few_rows::MOST_ROWS).contains(&rows)
+        || inputs == 0
+        || !input.device().is_cpu()
+        || !plain(input)
+        || !plain(weight)
+    {
         return Ok(None);
     }
     let Some(processor) = pulp::x86::V3::try_new() else { return Ok(None) };
