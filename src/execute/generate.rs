@@ -149,12 +149,8 @@ struct Prompts<'a> {
 
 impl Prompts<'_> {
     fn fill(&mut self, layer: usize, fresh: Option<&Tensor>, past: Option<&Tensor>) -> candle_core::Result<()> {
-        for row in 0..self.cache.lengths().len() {
-            if let Some(branch) = self.packed.branch(layer, row) {
-                self.cache.fill(layer, row, branch, fresh, past)?;
-            }
-        }
-        Ok(())
+        let branches = (0..self.cache.lengths().len()).map(|row| self.packed.branch(layer, row));
+        self.cache.fill(layer, &branches.collect::<Vec<_>>(), fresh, past)
     }
 }
 
@@ -171,9 +167,6 @@ struct NewTokens<'a> {
 
 impl Watch for NewTokens<'_> {
     fn keys(&mut self, layer: usize, fresh: &Tensor, _: Option<&Tensor>) -> candle_core::Result<()> {
-        for (row, length) in self.cache.lengths().into_iter().enumerate() {
-            self.cache.write(layer, row, length, &fresh.narrow(0, row, 1)?)?;
-        }
-        Ok(())
+        self.cache.append(layer, fresh)
     }
 }

@@ -41,6 +41,15 @@ __device__ void add_rows(const T *base, const U *added, const unsigned *begins, 
     store<N>(output + at, y);
 }
 
+// output[to[i]] = input[from[i]]
+template <typename T, int N>
+__device__ void copy_rows(const T *input, const unsigned *from, const unsigned *to, T *output, int width) {
+    int start = (blockIdx.y * blockDim.x + threadIdx.x) * N;
+    if (start >= width) return;
+    size_t item = blockIdx.x;
+    store<N>(output + size_t(to[item]) * width + start, load<N>(input + size_t(from[item]) * width + start));
+}
+
 // output = a + b
 template <typename T, int N> __device__ void add(const T *a, const T *b, T *output, int count) {
     int start = (blockIdx.x * blockDim.x + threadIdx.x) * N;
@@ -75,6 +84,11 @@ DEFINE(float16, float, 4, f16x4_wide)
     extern "C" __global__ void add_##type(const T *a, const T *b, T *output, int count) {                              \
         add<T, N>(a, b, output, count);                                                                                \
     }                                                                                                                  \
-    KERNEL(add_##type)
+    extern "C" __global__ void copy_rows_##type(const T *input, const unsigned *from, const unsigned *to, T *output,   \
+                                                int width) {                                                           \
+        copy_rows<T, N>(input, from, to, output, width);                                                               \
+    }                                                                                                                  \
+    KERNEL(add_##type)                                                                                                 \
+    KERNEL(copy_rows_##type)
 FOR_EACH_PACK(DEFINE)
 #undef DEFINE
