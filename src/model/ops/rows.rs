@@ -8,7 +8,8 @@ use crate::model::kernels::{Launch, uninitialized};
 use candle_core::{
     CpuStorage, CudaStorage, CustomOp2, DType, Device, Layout, MetalStorage, Result, Shape, Tensor, bail,
 };
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Which rows of a matrix are meant, in which order; a row may be there more than once.
 #[derive(Clone, Debug)]
@@ -19,8 +20,8 @@ struct Inner {
     on_host: Vec<u32>,
     /// `[rows]`
     indices: Tensor,
-    /// For kernels, made when first needed.
-    inverse: OnceLock<Inverse>,
+    /// For kernels, by the rows of the matrix, made when first needed: the same rows may be picked at several points of a pass.
+    inverses: Mutex<BTreeMap<usize, Arc<Inverse>>>,
 }
 
 /// For each row of the matrix the numbers of the picked rows that it is, in their order: sums that run over them have the same bits
@@ -31,14 +32,13 @@ struct Inverse {
     begins: Tensor,
     /// `[picked rows]`
     items: Tensor,
-    matrix_rows: usize,
 }
 
 impl Selection {
     /// The rows with these indices, of a matrix on this device.
     pub fn new(indices: Vec<u32>, device: &Device) -> Result<Self> {
         let on_device = from_host(&indices, device)?;
-        Ok(Self(Arc::new(Inner { on_host: indices, indices: on_device, inverse: OnceLock::new() })))
+        Ok(Self(Arc::new(Inner { on_host: indices, indices: on_device, inverses: Mutex::default() })))
     }
 
     /// The number of picked rows.
@@ -93,6 +93,7 @@ impl Selection {
 
     fn taken(&self, matrix: &Tensor, dtype: DType) -> Result<Tensor> {
         let ((rows, width), matrix) = (matrix.dims2()?, matrix.contiguous()?);
+        // Also finds indices that lie outside.
         self.inverse(rows)?;
         let output = uninitialized((self.len(), width), dtype, matrix.device())?;
         let launch = match dtype == matrix.dtype() {
@@ -126,17 +127,13 @@ impl Selection {
         Ok(output)
     }
 
-    fn inverse(&self, rows: usize) -> Result<&Inverse> {
-        let inverse = match self.0.inverse.get() {
-            Some(inverse) => inverse,
-            None => {
-                let inverse = Inverse::new(&self.0.on_host, rows, self.0.indices.device())?;
-                self.0.inverse.get_or_init(|| inverse)
-            }
-        };
-        if inverse.matrix_rows != rows {
-            bail!("rows were picked from {} and are now picked from {rows}", inverse.matrix_rows);
+    fn inverse(&self, rows: usize) -> Result<Arc<Inverse>> {
+        let mut inverses = self.0.inverses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(inverse) = inverses.get(&rows) {
+            return Ok(inverse.clone());
         }
+        let inverse = Arc::new(Inverse::new(&self.0.on_host, rows, self.0.indices.device())?);
+        inverses.insert(rows, inverse.clone());
         Ok(inverse)
     }
 }
@@ -158,7 +155,7 @@ impl Inverse {
             items[next[index as usize] as usize] = item;
             next[index as usize] += 1;
         }
-        Ok(Self { begins: from_host(&begins, device)?, items: from_host(&items, device)?, matrix_rows: rows })
+        Ok(Self { begins: from_host(&begins, device)?, items: from_host(&items, device)? })
     }
 }
 
