@@ -34,14 +34,17 @@ fn to_ptx(output: &Path) {
 
 fn for_the_cpu(output: &Path) {
     println!("cargo:rerun-if-env-changed=CXX");
+    println!("cargo:rerun-if-env-changed=AR");
     let compiler = env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
     let object = output.join("kernels.o");
     let mut command = Command::new(compiler);
     command.args(["-c", "-x", "c++", "-O2", "-std=c++17", "-fPIC", "-fno-strict-aliasing", "-DREFTC_EMULATE"]);
     command.args(["-Wall", "-Wno-unknown-pragmas"]);
     run(command.arg("-o").arg(&object).arg(format!("{SOURCES}/kernels.cu")));
-    // The object itself, not an archive: nothing but the table of kernels names most of it.
-    println!("cargo:rustc-link-arg={}", object.display());
+    let archiver = env::var("AR").unwrap_or_else(|_| "ar".to_owned());
+    run(Command::new(archiver).arg("crs").arg(output.join("libreftc_kernels.a")).arg(&object));
+    println!("cargo:rustc-link-search=native={}", output.display());
+    println!("cargo:rustc-link-lib=static=reftc_kernels");
     println!("cargo:rustc-link-lib=dylib=stdc++");
 }
 
