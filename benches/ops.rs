@@ -184,9 +184,9 @@ fn ours() -> Result<Vec<Timed>> {
     add("swiglu", 0.0, &|| swiglu::forward(&input), &|| swiglu::backward(&input, &gradient))?;
 
     let (head, input, targets) = (Linear::new(head()?, None), normal(&[TARGETS, HIDDEN])?, targets()?);
-    let forward = || cross_entropy::losses(&head.forward(&input)?, &targets);
+    let forward = || cross_entropy::losses(head.forward(&input)?, &targets);
     // The gradient is worked out while the logits are there: both passes are one function.
-    let both = || head.backward(&cross_entropy::losses_and_gradient(&head.forward(&input)?, &targets)?.1);
+    let both = || head.backward(&cross_entropy::losses_and_gradient(head.forward(&input)?, &targets)?.1);
     let flops = product(TARGETS, HIDDEN, VOCABULARY);
     timed.push(Timed { name: "loss over the head".to_owned(), flops, forward: least(forward)?, both: least(both)? });
     Ok(timed)

@@ -7,6 +7,7 @@ use crate::data::encode::EncodedRow;
 use crate::intervention::edits::BatchEdits;
 use crate::intervention::random::row_order;
 use crate::model::decoder::Decoder;
+use crate::model::ops::rows::Selection;
 use crate::plan::Train;
 use candle_core::{Result, Tensor, bail};
 
@@ -45,8 +46,8 @@ impl LossBatch {
     /// The loss of each target token, `[targets]` in f32; the head runs on the tokens that predict one, and on no other.
     pub fn losses(&self, decoder: &Decoder, edits: &BatchEdits) -> Result<Tensor> {
         let hidden = decoder.run(&self.packed.pass, edits, None)?;
-        let supervised = Tensor::from_slice(&self.supervised, self.supervised.len(), decoder.device())?;
-        decoder.losses(&hidden.index_select(&supervised, 0)?, &self.targets)
+        let supervised = Selection::new(self.supervised.clone(), decoder.device())?;
+        decoder.losses(&supervised.take(&hidden)?, &self.targets)
     }
 }
 

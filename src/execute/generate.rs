@@ -11,6 +11,7 @@ use crate::intervention::formula::Edit;
 use crate::intervention::units::Interventions;
 use crate::model::cache::Cache;
 use crate::model::decoder::{NoEdits, Watch};
+use crate::model::ops::rows::Selection;
 use candle_core::{Tensor, bail};
 use candle_transformers::generation::LogitsProcessor;
 
@@ -114,8 +115,8 @@ impl<'a> Generator<'a> {
         }
         let last = (0..rows.len()).map(|row| packed.head(row, lengths[row] - 1)).collect::<Option<Vec<u32>>>();
         let Some(last) = last else { bail!("the last token of a prompt is not among those that the head reads") };
-        let last = Tensor::from_slice(&last, last.len(), decoder.device())?;
-        Ok((decoder.logits(&hidden.index_select(&last, 0)?)?, cache))
+        let last = Selection::new(last, decoder.device())?;
+        Ok((decoder.logits(&last.take(&hidden)?)?, cache))
     }
 
     /// Reads one more token of each row: the logits of the next.
@@ -148,12 +149,8 @@ struct Prompts<'a> {
 
 impl Prompts<'_> {
     fn fill(&mut self, layer: usize, fresh: Option<&Tensor>, past: Option<&Tensor>) -> candle_core::Result<()> {
-        for row in 0..self.cache.lengths().len() {
-            if let Some(branch) = self.packed.branch(layer, row) {
-                self.cache.fill(layer, row, branch, fresh, past)?;
-            }
-        }
-        Ok(())
+        let branches = (0..self.cache.lengths().len()).map(|row| self.packed.branch(layer, row));
+        self.cache.fill(layer, &branches.collect::<Vec<_>>(), fresh, past)
     }
 }
 
@@ -170,9 +167,6 @@ struct NewTokens<'a> {
 
 impl Watch for NewTokens<'_> {
     fn keys(&mut self, layer: usize, fresh: &Tensor, _: Option<&Tensor>) -> candle_core::Result<()> {
-        for (row, length) in self.cache.lengths().into_iter().enumerate() {
-            self.cache.write(layer, row, length, &fresh.narrow(0, row, 1)?)?;
-        }
-        Ok(())
+        self.cache.append(layer, fresh)
     }
 }

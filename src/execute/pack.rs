@@ -6,6 +6,7 @@ use super::works::RowWork;
 use crate::intervention::edits::{Places, PromptPlace};
 use crate::model::branch::{Branch, Run, Source};
 use crate::model::decoder::Decoder;
+use crate::model::ops::rows::Selection;
 use crate::model::pass::{self, Join, Leaving, Pass, Stage};
 use crate::model::place::At;
 use crate::plan::passes::Tokens;
@@ -249,7 +250,7 @@ impl Packer<'_> {
         } else {
             let indices: Option<Vec<u32>> =
                 leaving.tokens().map(|(strand, token)| entering.index(strand, token)).collect();
-            Leaving::Only(self.indices(indices.unwrap_or_default())?)
+            Leaving::Only(self.selection(indices.unwrap_or_default())?)
         };
         let lines = past.as_ref().map_or(Ok(0), |table| table.dim(0))?;
         self.decoder.stage(branches.to_vec(), &positions, lines, leaving).map(Some)
@@ -268,7 +269,7 @@ impl Packer<'_> {
         let order: Option<Vec<u32>> = at.tokens().map(place).collect();
         let order = order.unwrap_or_default();
         let is_plain = order.iter().copied().eq(0..(before.total + joining.total) as u32);
-        let order = if is_plain { None } else { Some(self.indices(order)?) };
+        let order = if is_plain { None } else { Some(self.selection(order)?) };
         Ok(Some(Join { constants: self.constants(point, &joining)?, order }))
     }
 
@@ -287,6 +288,10 @@ impl Packer<'_> {
         }
         let states = self.tensor(&bytes, joining.total, self.decoder.config().hidden_size)?;
         Ok(states.map(pass::Constants::States))
+    }
+
+    fn selection(&self, indices: Vec<u32>) -> Result<Selection> {
+        Selection::new(indices, self.decoder.device())
     }
 
     fn indices(&self, indices: Vec<u32>) -> Result<Tensor> {

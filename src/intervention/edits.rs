@@ -4,8 +4,9 @@ use super::formula::Edit;
 use super::random::{Key, Purpose, push_dropout};
 use super::units::{Interventions, Unit};
 use crate::model::decoder::BlockHook;
+use crate::model::ops::rows::Selection;
 use crate::model::place::At;
-use candle_core::{DType, Result, Tensor};
+use candle_core::{Result, Tensor};
 use std::collections::BTreeMap;
 
 /// The prompt of a row in a forward pass.
@@ -43,8 +44,8 @@ pub struct BatchEdits {
 #[derive(Clone, Debug)]
 struct UnitEdit {
     edit: Edit,
-    /// Packed indices of the edited tokens, `[positions]`, u32.
-    indices: Tensor,
+    /// Packed indices of the edited tokens.
+    tokens: Selection,
     /// Factors of dropout, `[positions, hidden]`, f32.
     mask: Option<Tensor>,
 }
@@ -68,7 +69,7 @@ impl BatchEdits {
         let device = &interventions.device;
         let mut placed: BTreeMap<(usize, At), Vec<UnitEdit>> = BTreeMap::new();
         // Most units have the same indices as the one before.
-        let mut known: Vec<(Vec<u32>, Tensor)> = Vec::new();
+        let mut known: Vec<Selection> = Vec::new();
         for (unit, edit) in interventions.units.iter().zip(edits) {
             let Targets { indices, tokens } = Targets::of(unit, places);
             if indices.is_empty() {
@@ -78,16 +79,16 @@ impl BatchEdits {
                 Some(dropout) if unit.dropout > 0.0 => Some(dropout_mask(interventions, unit, &tokens, dropout)?),
                 _ => None,
             };
-            let found = known.iter().find(|(known, _)| *known == indices).map(|(_, tensor)| tensor.clone());
-            let indices = match found {
-                Some(tensor) => tensor,
+            let found = known.iter().find(|known| known.indices() == indices).cloned();
+            let tokens = match found {
+                Some(selection) => selection,
                 None => {
-                    let tensor = Tensor::from_slice(&indices, indices.len(), device)?;
-                    known.push((indices, tensor.clone()));
-                    tensor
+                    let selection = Selection::new(indices, device)?;
+                    known.push(selection.clone());
+                    selection
                 }
             };
-            placed.entry((unit.layer, unit.at)).or_default().push(UnitEdit { edit: edit.clone(), indices, mask });
+            placed.entry((unit.layer, unit.at)).or_default().push(UnitEdit { edit: edit.clone(), tokens, mask });
         }
         Ok(Self { places: placed })
     }
@@ -124,13 +125,13 @@ impl Targets {
 impl UnitEdit {
     /// Adds the edit's difference at its tokens; the arithmetic is in f32 whatever the states are in.
     fn apply(&self, states: &Tensor) -> Result<Tensor> {
-        let read = states.index_select(&self.indices, 0)?.to_dtype(DType::F32)?;
+        let read = self.tokens.take_wide(states)?;
         let difference = match &self.mask {
             // Dropout acts on the whole edited state, not on what the edit adds.
             Some(mask) => ((self.edit.apply(&read)? * mask)? - &read)?,
             None => self.edit.delta(&read)?,
         };
-        states.index_add(&self.indices, &difference.to_dtype(states.dtype())?, 0)
+        self.tokens.add(states, &difference)
     }
 }
 

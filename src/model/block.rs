@@ -9,7 +9,7 @@ use super::ops::residual;
 use super::ops::rms_norm::RmsNorm;
 use super::ops::rope::Turn;
 use super::ops::swiglu;
-use super::pass::Stage;
+use super::pass::{Leaving, Stage};
 use candle_core::{Result, Tensor};
 use std::sync::Arc;
 
@@ -68,19 +68,13 @@ impl Block {
         self.attention.heads + self.attention.key_value_heads
     }
 
-    /// The gradient of what enters, from that of [`Block::rotated`].
-    fn rotated_backward(&self, hidden: &Tensor, stage: &Stage, gradient: &Tensor) -> Result<Tensor> {
-        let projected = stage.angles.rotate(gradient, self.rotated_heads(), Turn::Backward)?;
-        self.attention_norm.backward(hidden, &self.projection.backward(&projected)?)
-    }
-
     fn gate_up(&self, middle: &Tensor, apart: &[usize]) -> Result<Tensor> {
         self.gate_up.forward_apart(&self.feed_forward_norm.forward(middle)?, apart)
     }
 
-    fn feed_forward_backward(&self, middle: &Tensor, gate_up: &Tensor, gradient: &Tensor) -> Result<Tensor> {
-        let gate_up = swiglu::backward(gate_up, &self.down.backward(gradient)?)?;
-        self.feed_forward_norm.backward(middle, &self.gate_up.backward(&gate_up)?)
+    /// The gradient of what the norm of the feed-forward gives.
+    fn feed_forward_backward(&self, gate_up: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        self.gate_up.backward(&swiglu::backward(gate_up, &self.down.backward(gradient)?)?)
     }
 }
 
@@ -111,11 +105,13 @@ impl BlockPass {
         Ok((output, Saved { rotated, middle, gate_up }))
     }
 
-    fn attention_backward(&self, hidden: &Tensor, rotated: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+    /// The gradient of what the norm of the attention gives, from that of what attention adds.
+    fn attention_backward(&self, rotated: &Tensor, gradient: &Tensor) -> Result<Tensor> {
         let block = &self.block;
         let mixed = block.output.backward(gradient)?;
         let rotated = block.attention.backward(rotated, self.past.as_ref(), &self.stage.rows, &mixed)?;
-        block.rotated_backward(hidden, &self.stage, &rotated)
+        let projected = self.stage.angles.rotate(&rotated, block.rotated_heads(), Turn::Backward)?;
+        block.projection.backward(&projected)
     }
 }
 
@@ -145,10 +141,13 @@ impl Frozen for BlockPass {
                 &again
             }
         };
-        let normal = self.block.feed_forward_backward(&saved.middle, &saved.gate_up, gradient)?;
-        let middle = residual::add(normal, gradient)?;
-        let entering = self.attention_backward(hidden, &saved.rotated, &middle)?;
-        self.stage.leaving.add_to(entering, &middle)
+        let normal = self.block.feed_forward_backward(&saved.gate_up, gradient)?;
+        let middle = self.block.feed_forward_norm.backward_beside(&saved.middle, &normal, gradient)?;
+        let entering = self.attention_backward(&saved.rotated, &middle)?;
+        match self.stage.leaving {
+            Leaving::All => self.block.attention_norm.backward_beside(hidden, &entering, &middle),
+            _ => self.stage.leaving.add_to(self.block.attention_norm.backward(hidden, &entering)?, &middle),
+        }
     }
 }
 
@@ -173,7 +172,7 @@ impl Frozen for AttentionPass {
             Some(rotated) => rotated.clone(),
             None => self.0.block.rotated(hidden, &self.0.stage)?,
         };
-        self.0.attention_backward(hidden, &rotated, gradient)
+        self.0.block.attention_norm.backward(hidden, &self.0.attention_backward(&rotated, gradient)?)
     }
 }
 
@@ -198,6 +197,6 @@ impl Frozen for FeedForwardPass {
             Some(gate_up) => gate_up.clone(),
             None => self.block.gate_up(middle, &[])?,
         };
-        self.block.feed_forward_backward(middle, &gate_up, gradient)
+        self.block.feed_forward_norm.backward(middle, &self.block.feed_forward_backward(&gate_up, gradient)?)
     }
 }

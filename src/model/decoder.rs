@@ -241,8 +241,8 @@ impl Decoder {
             (None, None) => return Ok(None),
         };
         match order {
-            Some(order) if order.dim(0)? == 0 => Ok(None),
-            Some(order) => all.index_select(order, 0).map(Some),
+            Some(order) if order.is_empty() => Ok(None),
+            Some(order) => order.take(&all).map(Some),
             None => Ok(Some(all)),
         }
     }

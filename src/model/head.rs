@@ -26,8 +26,13 @@ pub struct Losses {
 impl Head {
     /// `[rows, hidden]` to `[rows, vocabulary]` in f32 (f64 for f64).
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        let logits = self.projection.forward(&self.norm.forward(hidden)?)?;
+        let logits = self.projected(hidden)?;
         if logits.dtype() == DType::F64 { Ok(logits) } else { logits.to_dtype(DType::F32) }
+    }
+
+    /// The logits in the dtype of the model.
+    fn projected(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.projection.forward(&self.norm.forward(hidden)?)
     }
 }
 
@@ -43,14 +48,13 @@ impl Losses {
         for (start, targets) in (0..).step_by(chunk).zip(self.targets.chunks(chunk)) {
             let part = hidden.narrow(0, start, targets.len())?;
             let targets = Tensor::from_slice(targets, targets.len(), hidden.device())?;
-            let logits = self.head.logits(&part)?;
+            let logits = self.head.projected(&part)?;
             if !gradient_wanted {
-                losses.push(cross_entropy::losses(&logits, &targets)?);
+                losses.push(cross_entropy::losses(logits, &targets)?);
                 continue;
             }
-            let (loss, gradient) = cross_entropy::losses_and_gradient(&logits, &targets)?;
-            drop(logits);
-            let gradient = self.head.projection.backward(&gradient.to_dtype(hidden.dtype())?)?;
+            let (loss, gradient) = cross_entropy::losses_and_gradient(logits, &targets)?;
+            let gradient = self.head.projection.backward(&gradient)?;
             losses.push(loss);
             gradients.push(self.head.norm.backward(&part, &gradient)?);
         }

@@ -5,6 +5,7 @@
 
 use super::ops::attention::Rows;
 use super::ops::rope::Angles;
+use super::ops::rows::Selection;
 use candle_core::{Result, Tensor};
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ pub struct Stage {
 pub enum Leaving {
     All,
     /// Packed indices of those that enter, ascending within each branch, each once.
-    Only(Tensor),
+    Only(Selection),
     /// Keys and values are all that is wanted.
     Nobody,
 }
@@ -47,7 +48,7 @@ pub struct Join {
     /// States that join, behind those that leave the block before.
     pub constants: Option<Constants>,
     /// Indices into both, one for each token of the point; `None` takes all in their order.
-    pub order: Option<Tensor>,
+    pub order: Option<Selection>,
 }
 
 /// States that do not depend on any edit.
@@ -63,7 +64,7 @@ impl Leaving {
     pub fn pick(&self, values: &Tensor) -> Result<Tensor> {
         match self {
             Leaving::All => Ok(values.clone()),
-            Leaving::Only(tokens) => values.index_select(tokens, 0),
+            Leaving::Only(tokens) => tokens.take(values),
             Leaving::Nobody => values.narrow(0, 0, 0),
         }
     }
@@ -72,7 +73,7 @@ impl Leaving {
     pub fn add_to(&self, entering: Tensor, leaving: &Tensor) -> Result<Tensor> {
         match self {
             Leaving::All => super::ops::residual::add(entering, leaving),
-            Leaving::Only(tokens) => entering.index_add(tokens, leaving, 0),
+            Leaving::Only(tokens) => tokens.add(&entering, leaving),
             Leaving::Nobody => Ok(entering),
         }
     }

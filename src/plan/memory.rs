@@ -4,8 +4,8 @@ use super::cost::bytes_of;
 use super::{Fit, Precision};
 use crate::model::config::ModelConfig;
 
-/// What a forward pass may keep for its backward pass where no budget is set. It follows from no machine, so that a step is split
-/// the same way everywhere.
+/// What a forward pass may keep for its backward pass where no budget is set, or half of what the weights take, if that is more: products
+/// of large weights need more tokens to be worth reading them. It follows from no machine, so that a step is split the same way everywhere.
 const KEPT: u64 = 2 << 30;
 
 /// What a process holds beside weights and kept states: tokenizer, rows, logits of a chunk, products under way.
@@ -18,7 +18,7 @@ const LEAST_TOKENS: u64 = 512;
 /// row (in tokens) fits with all that its backward pass needs, that is recomputed block by block.
 pub fn fit(config: &ModelConfig, precision: Precision, asked: bool, budget: Option<u64>, longest: usize) -> Fit {
     let weights = bytes_of(precision) * config.parameters();
-    let kept = budget.map_or(KEPT, |bytes| bytes.saturating_sub(weights + ASIDE));
+    let kept = budget.map_or(KEPT.max(weights / 2), |bytes| bytes.saturating_sub(weights + ASIDE));
     let tokens = |recompute: bool| kept / (bytes_of(precision) * numbers(config, recompute)).max(1);
     let recompute = asked || (budget.is_some() && tokens(false) < longest as u64);
     let least = if budget.is_some() { longest as u64 } else { LEAST_TOKENS };
@@ -69,6 +69,10 @@ mod tests {
         let free = fitted(None, 60);
         assert!((2000..4000).contains(&free.pass_tokens) && !free.recompute, "{free:?}");
         assert_eq!(fitted(None, 60), fitted(None, 4000), "without a budget, rows decide nothing");
+        let large =
+            ModelConfig { hidden_size: 4096, intermediate_size: 11008, heads: 32, key_value_heads: 32, ..config() };
+        let large = fit(&ModelConfig { head_dim: 128, ..large }, Precision::Bf16, false, None, 60);
+        assert!((2000..3000).contains(&large.pass_tokens), "{large:?}");
         let tight = fitted(Some(1200 << 20), 60);
         assert!((300..700).contains(&tight.pass_tokens) && !tight.recompute, "{tight:?}");
         let long_rows = fitted(Some(1200 << 20), 1000);

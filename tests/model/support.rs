@@ -34,14 +34,15 @@ struct Fill<'a> {
 
 impl Watch for Fill<'_> {
     fn keys(&mut self, layer: usize, fresh: &Tensor, _: Option<&Tensor>) -> candle_core::Result<()> {
+        let Some(lengths) = &self.lengths else { return self.cache.append(layer, fresh) };
         let mut start = 0;
-        for (row, held) in self.cache.lengths().into_iter().enumerate() {
-            let (length, position) = self.lengths.as_ref().map_or((1, held), |lengths| (lengths[row], 0));
-            let run = Run { source: Source::Fresh, start, length, position };
-            self.cache.fill(layer, row, &Branch { queries: Vec::new(), keys: vec![run] }, Some(fresh), None)?;
+        let branch = |&length: &usize| {
+            let run = Run { source: Source::Fresh, start, length, position: 0 };
             start += length;
-        }
-        Ok(())
+            Branch { queries: Vec::new(), keys: vec![run] }
+        };
+        let branches: Vec<Branch> = lengths.iter().map(branch).collect();
+        self.cache.fill(layer, &branches.iter().map(Some).collect::<Vec<_>>(), Some(fresh), None)
     }
 }
 

@@ -9,7 +9,7 @@ mod portable;
 mod tests;
 mod view;
 
-use super::kernel::on_cpu;
+use super::way::Way;
 use crate::model::branch::Branch;
 use candle_core::{DType, Device, Result, Tensor, bail};
 use portable::Grid;
@@ -33,7 +33,7 @@ pub struct Rows {
     views: Vec<View>,
     fresh: usize,
     past: usize,
-    /// Absent where the CPU kernels serve.
+    /// Absent where loops over slices serve.
     grid: Option<Grid>,
 }
 
@@ -50,8 +50,10 @@ impl Rows {
         device: &Device,
     ) -> Result<Self> {
         let views = views(&branches, fresh, past, window)?;
-        let portable = !device.is_cpu() || dtype == DType::F64;
-        let grid = if portable { Some(Grid::new(&views, past, dtype, device)?) } else { None };
+        let grid = match Way::on(device, dtype) {
+            Way::Slices => None,
+            Way::Kernels | Way::Formulas => Some(Grid::new(&views, past, dtype, device)?),
+        };
         Ok(Self { branches, views, fresh, past, grid })
     }
 
@@ -93,10 +95,10 @@ impl Attention {
     /// What a branch gets does not depend on the others.
     pub fn forward(&self, projected: &Tensor, past: Option<&Tensor>, rows: &Rows) -> Result<Tensor> {
         self.check(projected, past, rows)?;
-        if on_cpu(projected) {
-            return cpu::forward(self, projected, past, rows);
+        match Way::of(projected) {
+            Way::Slices => cpu::forward(self, projected, past, rows),
+            Way::Kernels | Way::Formulas => portable::forward(self, projected, past, rows),
         }
-        portable::forward(self, projected, past, rows)
     }
 
     /// The gradient of `projected`, `[fresh, width]`, from that of the output. The past is constant. Tokens that do not ask have no
@@ -110,10 +112,10 @@ impl Attention {
         gradient: &Tensor,
     ) -> Result<Tensor> {
         self.check(projected, past, rows)?;
-        if on_cpu(projected) {
-            return cpu::backward(self, projected, past, rows, gradient);
+        match Way::of(projected) {
+            Way::Slices => cpu::backward(self, projected, past, rows, gradient),
+            Way::Kernels | Way::Formulas => portable::backward(self, projected, past, rows, gradient),
         }
-        portable::backward(self, projected, past, rows, gradient)
     }
 
     /// Keys and values of all fresh tokens as lines of a table, `[fresh, 2 · key_value_heads · head_dim]`.

@@ -32,21 +32,61 @@ pub fn apply<F: Frozen>(function: F, input: &Tensor) -> Result<Tensor> {
         return function.forward(input);
     }
     let (output, saved) = function.forward_saving(&input.detach())?;
-    input.apply_op1(Node { function, saved, output: Mutex::new(Some(output.contiguous()?)) })
+    input.apply_op1(Node { function, saved, output: Output::new(F::NAME, &output)? })
 }
 
 struct Node<F: Frozen> {
     function: F,
     saved: F::Saved,
-    /// Taken by the forward pass, which only hands it on.
-    output: Mutex<Option<Tensor>>,
+    output: Output,
 }
 
-impl<F: Frozen> Node<F> {
-    fn take_output(&self) -> Result<Tensor> {
-        match self.output.lock().ok().and_then(|mut output| output.take()) {
+/// An output that was worked out before its node was made; the node's forward pass only hands it on.
+pub struct Output {
+    name: &'static str,
+    tensor: Mutex<Option<Tensor>>,
+}
+
+impl Output {
+    /// The output of the operation with this name.
+    pub fn new(name: &'static str, output: &Tensor) -> Result<Self> {
+        Ok(Self { name, tensor: Mutex::new(Some(output.contiguous()?)) })
+    }
+
+    fn take(&self) -> Result<Tensor> {
+        match self.tensor.lock().ok().and_then(|mut output| output.take()) {
             Some(output) => Ok(output),
-            None => bail!("{} ran forward twice", F::NAME),
+            None => bail!("{} ran forward twice", self.name),
+        }
+    }
+
+    /// For `cpu_fwd`.
+    pub fn cpu(&self) -> Result<(CpuStorage, Shape)> {
+        let output = self.take()?;
+        let (storage, layout) = output.storage_and_layout();
+        match &*storage {
+            Storage::Cpu(storage) => Ok((storage.try_clone(layout)?, layout.shape().clone())),
+            _ => bail!("{} gave an output on another device", self.name),
+        }
+    }
+
+    /// For `cuda_fwd`.
+    pub fn cuda(&self) -> Result<(CudaStorage, Shape)> {
+        let output = self.take()?;
+        let (storage, layout) = output.storage_and_layout();
+        match &*storage {
+            Storage::Cuda(storage) => Ok((storage.try_clone(layout)?, layout.shape().clone())),
+            _ => bail!("{} gave an output on another device", self.name),
+        }
+    }
+
+    /// For `metal_fwd`.
+    pub fn metal(&self) -> Result<(MetalStorage, Shape)> {
+        let output = self.take()?;
+        let (storage, layout) = output.storage_and_layout();
+        match &*storage {
+            Storage::Metal(storage) => Ok((storage.try_clone(layout)?, layout.shape().clone())),
+            _ => bail!("{} gave an output on another device", self.name),
         }
     }
 }
@@ -57,30 +97,15 @@ impl<F: Frozen> CustomOp1 for Node<F> {
     }
 
     fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        let output = self.take_output()?;
-        let (storage, layout) = output.storage_and_layout();
-        match &*storage {
-            Storage::Cpu(storage) => Ok((storage.try_clone(layout)?, layout.shape().clone())),
-            _ => bail!("{} gave an output on another device", F::NAME),
-        }
+        self.output.cpu()
     }
 
     fn cuda_fwd(&self, _: &CudaStorage, _: &Layout) -> Result<(CudaStorage, Shape)> {
-        let output = self.take_output()?;
-        let (storage, layout) = output.storage_and_layout();
-        match &*storage {
-            Storage::Cuda(storage) => Ok((storage.try_clone(layout)?, layout.shape().clone())),
-            _ => bail!("{} gave an output on another device", F::NAME),
-        }
+        self.output.cuda()
     }
 
     fn metal_fwd(&self, _: &MetalStorage, _: &Layout) -> Result<(MetalStorage, Shape)> {
-        let output = self.take_output()?;
-        let (storage, layout) = output.storage_and_layout();
-        match &*storage {
-            Storage::Metal(storage) => Ok((storage.try_clone(layout)?, layout.shape().clone())),
-            _ => bail!("{} gave an output on another device", F::NAME),
-        }
+        self.output.metal()
     }
 
     fn bwd(&self, input: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {

@@ -1,7 +1,9 @@
 //! The sum of a residual connection.
 
 use super::arithmetic::{add_scaled, widest};
-use super::kernel::{Values, on_cpu};
+use super::slices::Values;
+use super::way::Way;
+use crate::model::kernels::{Launch, uninitialized};
 use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Result, Tensor, bail};
 use rayon::prelude::*;
 
@@ -12,13 +14,26 @@ const VALUES_PER_TASK: usize = 1 << 14;
 ///
 /// candle's own sum hands large tensors to threads that wait for work by spinning, on cores that our kernels need.
 pub fn add(output: Tensor, stream: &Tensor) -> Result<Tensor> {
-    let in_place = on_cpu(&output) && output.dtype() == DType::F32 && output.is_contiguous();
-    if !in_place || output.dims() != stream.dims() {
+    let way = Way::of(&output);
+    if output.dims() != stream.dims() || output.dtype() != stream.dtype() {
+        return output + stream;
+    }
+    if way == Way::Kernels && output.elem_count() < i32::MAX as usize {
+        return add_by_kernel(&output.contiguous()?, &stream.contiguous()?);
+    }
+    if way != Way::Slices || output.dtype() != DType::F32 || !output.is_contiguous() {
         return output + stream;
     }
     let stream = stream.contiguous()?;
     output.inplace_op1(&Add(Values::of(&stream)?))?;
     Ok(output)
+}
+
+fn add_by_kernel(output: &Tensor, stream: &Tensor) -> Result<Tensor> {
+    let (sum, count) = (uninitialized(output.shape(), output.dtype(), output.device())?, output.elem_count());
+    let launch = Launch::packed("add", output, count)?.thread_for_each_pack_of(count);
+    launch.tensor(output)?.tensor(stream)?.tensor(&sum)?.number(count)?.run()?;
+    Ok(sum)
 }
 
 struct Add<'a>(Values<'a>);

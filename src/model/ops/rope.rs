@@ -1,8 +1,10 @@
 //! Rotary position embedding (Su et al. 2021) in the half-split order of Hugging Face checkpoints.
 
 use super::arithmetic::{product_sum, widest};
-use super::kernel::{ROWS_PER_TASK, Values, on_cpu, wide, widened};
+use super::slices::{ROWS_PER_TASK, Values, wide, widened};
+use super::way::Way;
 use crate::model::config::{Rope, RopeScaling};
+use crate::model::kernels::{Launch, uninitialized};
 use candle_core::{D, DType, Device, Result, Tensor};
 use rayon::prelude::*;
 use std::f64::consts::PI;
@@ -65,22 +67,42 @@ impl Angles {
     /// Rotates the first `heads` heads of each token and copies the rest: `[tokens, width]` to the same shape.
     /// The halves x, y of a head become x cos − y sin and y cos + x sin.
     pub fn rotate(&self, input: &Tensor, heads: usize, turn: Turn) -> Result<Tensor> {
-        let (tokens, width) = input.dims2()?;
-        let half = self.cosine.dim(1)?;
         let sign = if turn == Turn::Forward { 1.0 } else { -1.0 };
-        if on_cpu(input) {
-            let wide_input = widened(input)?;
-            let (values, cosine, sine) = (Values::of(&wide_input)?, Values::of(&self.cosine)?, Values::of(&self.sine)?);
-            let mut output = vec![0f32; values.len()];
-            let rows = output.par_chunks_mut(width).zip(values.par_chunks(width));
-            let rows = rows.zip(cosine.par_chunks(half)).zip(sine.par_chunks(half));
-            rows.with_min_len(ROWS_PER_TASK).for_each(|(((output, row), cosine), sine)| {
-                let rotated = heads * 2 * half;
-                output[rotated..].copy_from_slice(&row[rotated..]);
-                widest!(rotate_heads(&mut output[..rotated], &row[..rotated], cosine, sine, sign as f32));
-            });
-            return Tensor::from_vec(output, (tokens, width), input.device())?.to_dtype(input.dtype());
+        match Way::of(input) {
+            Way::Slices => self.rotate_on_slices(input, heads, sign),
+            Way::Kernels => self.rotate_by_kernel(&input.contiguous()?, heads, sign),
+            Way::Formulas => self.rotate_by_formula(input, heads, sign),
         }
+    }
+
+    fn rotate_on_slices(&self, input: &Tensor, heads: usize, sign: f64) -> Result<Tensor> {
+        let (width, half) = (input.dim(1)?, self.cosine.dim(1)?);
+        let wide_input = widened(input)?;
+        let (values, cosine, sine) = (Values::of(&wide_input)?, Values::of(&self.cosine)?, Values::of(&self.sine)?);
+        let mut output = vec![0f32; values.len()];
+        let rows = output.par_chunks_mut(width).zip(values.par_chunks(width));
+        let rows = rows.zip(cosine.par_chunks(half)).zip(sine.par_chunks(half));
+        rows.with_min_len(ROWS_PER_TASK).for_each(|(((output, row), cosine), sine)| {
+            let rotated = heads * 2 * half;
+            output[rotated..].copy_from_slice(&row[rotated..]);
+            widest!(rotate_heads(&mut output[..rotated], &row[..rotated], cosine, sine, sign as f32));
+        });
+        Tensor::from_vec(output, input.shape(), input.device())?.to_dtype(input.dtype())
+    }
+
+    fn rotate_by_kernel(&self, input: &Tensor, heads: usize, sign: f64) -> Result<Tensor> {
+        let ((tokens, width), half) = (input.dims2()?, self.cosine.dim(1)?);
+        let output = uninitialized(input.shape(), input.dtype(), input.device())?;
+        // Packs end with a head, and with the row.
+        let launch = Launch::packed("rope", input, if width % half == 0 { half } else { 1 })?;
+        let launch = launch.block_for_each_row(tokens, heads * half).tensor(input)?;
+        let launch = launch.tensor(&self.cosine)?.tensor(&self.sine)?.tensor(&output)?;
+        launch.number(width)?.number(heads)?.number(half)?.real(sign).run()?;
+        Ok(output)
+    }
+
+    fn rotate_by_formula(&self, input: &Tensor, heads: usize, sign: f64) -> Result<Tensor> {
+        let ((tokens, width), half) = (input.dims2()?, self.cosine.dim(1)?);
         let rotated = input.narrow(1, 0, heads * 2 * half)?.reshape((tokens, heads, 2 * half))?;
         let rotated = rotated.to_dtype(self.cosine.dtype())?;
         let (x, y) = (rotated.narrow(2, 0, half)?, rotated.narrow(2, half, half)?);

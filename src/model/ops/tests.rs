@@ -3,9 +3,10 @@
 use super::linear::Linear;
 use super::rms_norm::RmsNorm;
 use super::rope::{Rotary, Turn};
-use super::{cross_entropy, swiglu};
+use super::rows::Selection;
+use super::{cross_entropy, residual, swiglu};
 use crate::model::config::{Rope, RopeScaling};
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor, Var};
 
 /// Values in −1..1 that look random but are always the same.
 pub fn numbers(shape: &[usize], seed: u64) -> Tensor {
@@ -151,11 +152,74 @@ fn cross_entropy_loss() {
     let targets = Tensor::new(&[3u32, 0, 69, 69, 20], &Device::Cpu).unwrap();
     let input = (numbers(&[5, 70], 11) * 10.0).unwrap();
     let backward = |_, x: &Tensor, g: &Tensor| {
-        let (losses, gradient) = cross_entropy::losses_and_gradient(x, &targets)?;
-        assert_close(&losses, &cross_entropy::losses(x, &targets)?.to_dtype(DType::F64)?, 1e-6);
+        let (losses, gradient) = cross_entropy::losses_and_gradient(x.copy()?, &targets)?;
+        assert_close(&losses, &cross_entropy::losses(x.copy()?, &targets)?.to_dtype(DType::F64)?, 1e-6);
         gradient.broadcast_mul(&g.to_dtype(gradient.dtype())?.unsqueeze(1)?)
     };
-    check(&input, |_, x| cross_entropy::losses(x, &targets), backward);
-    let (losses, _) = cross_entropy::losses_and_gradient(&(input * f64::NAN).unwrap(), &targets).unwrap();
+    check(&input, |_, x| cross_entropy::losses(x.copy()?, &targets), backward);
+    let (losses, _) = cross_entropy::losses_and_gradient((input * f64::NAN).unwrap(), &targets).unwrap();
     assert!(losses.to_vec1::<f64>().unwrap().iter().all(|loss| loss.is_nan()));
+}
+
+/// Rows that are picked once, twice and not at all; of two matrices; widths that move in packs and one that does not.
+#[test]
+fn rows_are_taken_and_added() {
+    for (dtype, tolerance) in [(DType::F32, 1e-6), (DType::F16, 2e-3), (DType::BF16, 2e-2)] {
+        let picked = Selection::new(vec![4, 0, 4, 2], &Device::Cpu).unwrap();
+        for (rows, width) in [(5, 16), (9, 7)] {
+            let (matrix, added, gradient) =
+                (numbers(&[rows, width], 1), numbers(&[4, width], 2), numbers(&[4, width], 3));
+            let cast = |tensor: &Tensor| tensor.to_dtype(dtype).unwrap();
+            let wide = |tensor: &Tensor| tensor.to_dtype(DType::F64).unwrap();
+            let indices = Tensor::new(&[4u32, 0, 4, 2], &Device::Cpu).unwrap();
+            let expected = wide(&cast(&matrix)).index_select(&indices, 0).unwrap();
+            assert_close(&picked.take(&cast(&matrix)).unwrap(), &expected, 0.0);
+            assert_eq!(picked.take_wide(&cast(&matrix)).unwrap().dtype(), DType::F32);
+            for added_dtype in [dtype, DType::F32] {
+                let (base, more) = (
+                    Var::from_tensor(&cast(&matrix)).unwrap(),
+                    Var::from_tensor(&added.to_dtype(added_dtype).unwrap()).unwrap(),
+                );
+                let sum = picked.add(&base, &more).unwrap();
+                assert_close(&sum, &matrix.index_add(&indices, &added, 0).unwrap(), tolerance);
+                let taken = picked.take_wide(&sum).unwrap();
+                let loss = (taken * gradient.to_dtype(DType::F32).unwrap()).unwrap().sum_all().unwrap();
+                let gradients = loss.backward().unwrap();
+                let of_base = matrix.zeros_like().unwrap().index_add(&indices, &gradient, 0).unwrap();
+                assert_close(gradients.get(&base).unwrap(), &of_base, tolerance);
+                assert_close(gradients.get(&more).unwrap(), &of_base.index_select(&indices, 0).unwrap(), tolerance);
+            }
+        }
+    }
+    let outside = Selection::new(vec![7], &Device::Cpu).unwrap();
+    assert!(outside.take(&numbers(&[3, 4], 5).to_dtype(DType::F32).unwrap()).is_err());
+}
+
+/// Sums over what is there and what is not a multiple of a pack.
+#[test]
+fn residual_sums() {
+    for shape in [[3, 8], [5, 7]] {
+        let (output, stream) = (numbers(&shape, 1), numbers(&shape, 2));
+        let exact = (&output + &stream).unwrap();
+        for (dtype, tolerance) in [(DType::F64, 0.0), (DType::F32, 1e-6), (DType::F16, 2e-3), (DType::BF16, 2e-2)] {
+            let cast = |tensor: &Tensor| tensor.to_dtype(dtype).unwrap();
+            assert_close(&residual::add(cast(&output), &cast(&stream)).unwrap(), &exact, tolerance);
+        }
+    }
+}
+
+/// The sum that norms add beside their gradient; a width that moves in packs, and one that does not.
+#[test]
+fn a_norm_goes_back_beside_its_branch() {
+    for width in [24, 21] {
+        let (input, gradient, around) = (numbers(&[6, width], 1), numbers(&[6, width], 2), numbers(&[6, width], 3));
+        let weight = numbers(&[width], 4);
+        let norm = |dtype| RmsNorm::new(&weight.to_dtype(dtype).unwrap(), 1e-5).unwrap();
+        let exact = (norm(DType::F64).backward(&input, &gradient).unwrap() + &around).unwrap();
+        for (dtype, tolerance) in [(DType::F64, 0.0), (DType::F32, 1e-5), (DType::F16, 1e-2), (DType::BF16, 6e-2)] {
+            let cast = |tensor: &Tensor| tensor.to_dtype(dtype).unwrap();
+            let found = norm(dtype).backward_beside(&cast(&input), &cast(&gradient), &cast(&around)).unwrap();
+            assert_close(&found, &exact, tolerance);
+        }
+    }
 }

@@ -4,7 +4,7 @@ use super::lane::{Lane, Tables};
 use super::matrix::slice;
 use super::view::View;
 use super::{Attention, Rows};
-use crate::model::ops::kernel::{Values, widened};
+use crate::model::ops::slices::{Values, widened};
 use candle_core::{Error, Result, Tensor};
 use rayon::prelude::*;
 

@@ -4,7 +4,7 @@ use super::matrix::{Matrix, slice, slice_mut};
 use super::view::View;
 use super::{Attention, direct};
 use crate::model::ops::arithmetic::{dot, exponentials, maximum, scale, widest};
-use crate::model::ops::kernel::Values;
+use crate::model::ops::slices::Values;
 use candle_core::{CpuStorage, Result, Tensor};
 use rayon::prelude::*;
 use std::ops::Range;

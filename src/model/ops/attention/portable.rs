@@ -2,7 +2,7 @@
 
 use super::view::View;
 use super::{Attention, Rows};
-use crate::model::ops::kernel::wide;
+use crate::model::ops::slices::wide;
 use candle_core::{D, DType, Device, Result, Tensor};
 
 /// Where the slots of a grid take their queries and keys from. Empty slots name token 0, or the first line.

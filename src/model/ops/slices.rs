@@ -1,15 +1,10 @@
-//! What the CPU kernels share: tensors as slices, and how many rows a thread takes.
+//! What the operations share on the CPU: tensors as slices, and how many rows a thread takes.
 
 use candle_core::{CpuStorage, DType, Result, Storage, StorageRef, Tensor, bail};
 use std::ops::{Deref, Range};
 
 /// Rows that one thread takes at a time, so that small tensors are not scattered over threads.
 pub const ROWS_PER_TASK: usize = 16;
-
-/// Whether our CPU kernels serve this tensor. f64 (gradient checks) goes the way of the other devices.
-pub fn on_cpu(tensor: &Tensor) -> bool {
-    tensor.device().is_cpu() && tensor.dtype() != DType::F64
-}
 
 /// The dtype that norms, softmax and losses are computed in: f32, but f64 for f64.
 pub fn wide(dtype: DType) -> DType {
@@ -32,7 +27,7 @@ impl Values<'_> {
     pub fn storage(&self) -> Result<(&CpuStorage, usize)> {
         match &*self.storage {
             Storage::Cpu(storage) => Ok((storage, self.range.start)),
-            _ => bail!("a CPU kernel got a tensor of another device"),
+            _ => bail!("an operation on slices got a tensor of another device"),
         }
     }
 }
@@ -43,7 +38,7 @@ impl<'a> Values<'a> {
         let (storage, layout) = tensor.storage_and_layout();
         match (&*storage, layout.contiguous_offsets()) {
             (Storage::Cpu(CpuStorage::F32(_)), Some((start, end))) => Ok(Self { storage, range: start..end }),
-            _ => bail!("a CPU kernel needs a contiguous f32 tensor, got {tensor:?}"),
+            _ => bail!("an operation on slices needs a contiguous f32 tensor, got {tensor:?}"),
         }
     }
 }
