@@ -9,6 +9,7 @@ mod kinds;
 mod operations;
 mod optimizer;
 mod reference;
+mod rows;
 mod sites;
 mod trainings;
 
@@ -49,6 +50,7 @@ pub struct Largest {
 pub fn all(device: &Device, seed: u64, tiny: bool, only: Option<String>) -> Vec<Line> {
     let mut checks = Checks { device: device.clone(), seed, tiny, only, lines: Vec::new() };
     operations::check(&mut checks);
+    rows::check(&mut checks);
     attention::check(&mut checks);
     kinds::check(&mut checks);
     edits::check(&mut checks);
@@ -81,7 +83,7 @@ impl Checks {
         let passed = error.is_some_and(|error| error <= bound);
         let verdict = if passed { "pass" } else { "FAIL" };
         let found = error.map_or_else(|| "-".to_owned(), |error| format!("{error:.1e}"));
-        println!("{verdict} {name:<58} {found:>8} of {bound:.0e}  {at}");
+        println!("{verdict} {name:<58} {found:>8} of {bound:.1e}  {at}");
         self.lines.push(Line { name: name.to_owned(), error, bound, passed, at });
     }
 }

@@ -32,7 +32,16 @@ pub fn check(checks: &mut Checks) {
         checks,
         "rms_norm",
         &cases(&|number, tokens, width| {
-            norm(input(&[tokens, width], number, 2.0)?, input(&[width], 50 + number, 0.3)?)
+            norm(input(&[tokens, width], number, 2.0)?, input(&[width], 50 + number, 0.3)?, None)
+        }),
+        ONCE,
+    );
+    compare(
+        checks,
+        "rms_norm beside a branch",
+        &cases(&|number, tokens, width| {
+            let around = input(&[tokens, width], 55 + number, 1.0)?;
+            norm(input(&[tokens, width], number, 2.0)?, input(&[width], 50 + number, 0.3)?, Some(around))
         }),
         ONCE,
     );
@@ -80,7 +89,8 @@ pub fn check(checks: &mut Checks) {
     compare(checks, "rope", &rotations(seed).unwrap_or_default(), ONCE);
 }
 
-fn norm(input: Tensor, offset: Tensor) -> Result<Case> {
+/// `around` is what comes back beside the branch that the norm begins.
+fn norm(input: Tensor, offset: Tensor, around: Option<Tensor>) -> Result<Case> {
     let weight = (offset + 1.0)?;
     let norm = move |ground: &Ground| RmsNorm::new(&ground.place(&weight)?, EPSILON);
     let again = norm.clone();
@@ -88,7 +98,10 @@ fn norm(input: Tensor, offset: Tensor) -> Result<Case> {
         at: format!("{:?}", input.dims()),
         input,
         forward: Box::new(move |ground, x| norm(ground)?.forward(x)),
-        backward: Box::new(move |ground, x, g| again(ground)?.backward(x, g)),
+        backward: Box::new(move |ground, x, g| match &around {
+            Some(around) => again(ground)?.backward_beside(x, g, &ground.place(around)?),
+            None => again(ground)?.backward(x, g),
+        }),
     })
 }
 
@@ -124,9 +137,10 @@ fn losses(input: Tensor, targets: Vec<u32>) -> Result<Case> {
     Ok(Case {
         at: format!("{:?}", input.dims()),
         input,
-        forward: Box::new(move |ground, x| cross_entropy::losses(x, &targets.to_device(&ground.device)?)),
+        forward: Box::new(move |ground, x| cross_entropy::losses(x.copy()?, &targets.to_device(&ground.device)?)),
         backward: Box::new(move |ground, x, g| {
-            let (_, gradient) = cross_entropy::losses_and_gradient(x, &again.to_device(&ground.device)?)?;
+            // On a GPU the gradient is written over the logits.
+            let (_, gradient) = cross_entropy::losses_and_gradient(x.copy()?, &again.to_device(&ground.device)?)?;
             gradient.broadcast_mul(&g.to_dtype(gradient.dtype())?.unsqueeze(1)?)
         }),
     })

@@ -23,8 +23,6 @@ use workloads::Workload;
 
 /// Bytes of constants that workload B may keep.
 const CACHE: u64 = 24 << 30;
-/// Bytes that a step may keep for its backward pass on a GPU, beside the weights: all rows of a step go through in one pass.
-const KEPT: u64 = 24 << 30;
 
 /// What is measured, and how long.
 #[derive(Args)]
@@ -38,7 +36,7 @@ pub struct Options {
     /// No step is begun after so long; workload B always takes all of its steps
     #[arg(long, default_value_t = 15.0)]
     seconds: f64,
-    /// Memory that a process may plan for, in GiB; without it, weights and 24 GiB on a GPU
+    /// Memory that a process may plan for, in GiB, as `reftc run --memory-budget` has it
     #[arg(long, value_name = "GIB")]
     memory_budget: Option<f64>,
     /// Write what a peer needs to take the same steps
@@ -112,11 +110,7 @@ pub fn measure(device: &Device, seed: u64, tiny: bool, options: &Options) -> Res
     let rows = workload.rows(batch, shape.config.vocabulary, seed);
     let written = plan::Written { shape: &shape, workload: &workload, precision, batch, seed };
     let weights = plan::weight_bytes(&shape.config, precision);
-    let budget = match options.memory_budget {
-        Some(gibibytes) => Some((gibibytes * f64::from(1 << 30)) as u64),
-        None if device.is_cpu() => None,
-        None => Some(weights + KEPT),
-    };
+    let budget = options.memory_budget.map(|gibibytes| (gibibytes * f64::from(1 << 30)) as u64);
     let peak = peak::matrix_peak(device, tiny)?;
     println!("products of matrices reach {:.1} TFLOP/s", peak / 1e12);
 
