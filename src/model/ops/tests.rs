@@ -208,10 +208,10 @@ fn residual_sums() {
     }
 }
 
-/// The sum that norms add beside their gradient; a width that moves in packs, and one that does not.
+/// The sum that norms add beside their gradient; a width that moves in packs, one that does not, and one for several warps.
 #[test]
 fn a_norm_goes_back_beside_its_branch() {
-    for width in [24, 21] {
+    for width in [24, 21, 600] {
         let (input, gradient, around) = (numbers(&[6, width], 1), numbers(&[6, width], 2), numbers(&[6, width], 3));
         let weight = numbers(&[width], 4);
         let norm = |dtype| RmsNorm::new(&weight.to_dtype(dtype).unwrap(), 1e-5).unwrap();

@@ -165,6 +165,20 @@ inline bool descending() {
     return value;
 }
 
+// Runs the threads of a warp up to their next barriers. Returns whether some can go on at once.
+inline bool run_warp(unsigned first, unsigned end) {
+    Machine &all = machine();
+    unsigned waiting = 0;
+    for (unsigned place = first; place < end; place++) {
+        unsigned index = descending() ? end - 1 - (place - first) : place;
+        if (all.fibers[index].waits == Waits::Nothing) resume(index);
+        waiting += machine().fibers[index].waits == Waits::Warp;
+    }
+    if (waiting != end - first) return false;
+    for (unsigned index = first; index < end; index++) all.fibers[index].waits = Waits::Nothing;
+    return true;
+}
+
 // Runs all threads of the block that the machine is set to.
 inline void run_block() {
     Machine &all = machine();
@@ -184,34 +198,21 @@ inline void run_block() {
         makecontext(&fiber.start, entry, 0);
     }
     for (;;) {
-        bool moved = false;
-        for (unsigned place = 0; place < threads; place++) {
-            unsigned index = descending() ? threads - 1 - place : place;
-            if (all.fibers[index].waits == Waits::Nothing) {
-                resume(index);
-                moved = true;
+        // A warp runs as far as it can before the next one begins: what should wait for a barrier and does not, shows.
+        unsigned warps = (threads + WARP - 1) / WARP;
+        for (unsigned place = 0; place < warps; place++) {
+            unsigned first = (descending() ? warps - 1 - place : place) * WARP;
+            while (run_warp(first, min(first + WARP, threads))) {
             }
         }
-        if (moved) continue;
         unsigned done = 0, at_block = 0;
         for (unsigned index = 0; index < threads; index++) {
             done += all.fibers[index].waits == Waits::Done;
             at_block += all.fibers[index].waits == Waits::Block;
         }
         if (done == threads) return;
-        bool released = false;
-        if (at_block == threads) {
-            for (unsigned index = 0; index < threads; index++) all.fibers[index].waits = Waits::Nothing;
-            released = true;
-        }
-        for (unsigned first = 0; first < threads && !released; first += WARP) {
-            unsigned end = min(first + WARP, threads), waiting = 0;
-            for (unsigned index = first; index < end; index++) waiting += all.fibers[index].waits == Waits::Warp;
-            if (waiting != end - first) continue;
-            for (unsigned index = first; index < end; index++) all.fibers[index].waits = Waits::Nothing;
-            released = true;
-        }
-        if (!released) fail("threads wait at different barriers, or ended before one");
+        if (at_block != threads) fail("threads wait at different barriers, or ended before one");
+        for (unsigned index = 0; index < threads; index++) all.fibers[index].waits = Waits::Nothing;
     }
 }
 
