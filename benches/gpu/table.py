@@ -3,14 +3,18 @@
 HEAD = ["shape", "workload", "", "reftc", "torch", "ratio", "ratio of FLOPs"]
 GIBIBYTE = 2**30
 
+# Names of failed checks in the sentence above the table; all are in the JSON.
+SHOWN = 5
+
 # What the largest shape must reach on a GPU.
 LEAST_SHARE_OF_PEAK, LEAST_SPEED_UP, MOST_MEMORY, LEAST_OF_BOUND = 0.4, 1.3, 0.7, 0.7
 
 
 def markdown(found):
     """A sentence on what was measured where, the table, and what of the aims was reached."""
-    text = [about(found), "", row(HEAD), "|" + "---|" * len(HEAD)]
-    text += [row(line) for line in lines(found)]
+    text, table = [about(found)], lines(found)
+    if table:
+        text += ["", row(HEAD), "|" + "---|" * len(HEAD), *map(row, table)]
     reached = aims(found)
     if reached:
         text += ["", *(f"- {line}" for line in reached)]
@@ -24,10 +28,13 @@ def row(cells):
 def about(found):
     checks, train = found.get("checks"), found.get("train")
     text = f"{found.get('card') or found.get('machine') or found['device']}, {found['date']}."
-    if checks is not None:
+    if checks == []:
+        text += " The checks did not run."
+    elif checks:
         failed = [check["name"] for check in checks if not check["passed"]]
         passed = f"{len(checks) - len(failed)} of {len(checks)} checks of numerics pass."
-        text += f" {passed}" + (f" Those that fail: {'; '.join(failed)}." if failed else "")
+        more = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
+        text += f" {passed}" + (f" Those that fail: {'; '.join(failed[:SHOWN])}{more}." if failed else "")
     if train:
         accuracy = f"accuracy {train['baseline']:.2f} to {train['accuracy']:.2f}"
         text += f" The tiny model learns: loss {train['first_loss']:.3f} to {train['last_loss']:.3f}, {accuracy}."
