@@ -29,7 +29,12 @@ enum Store {
         /// Attention heads and key heads, where the rows of their projections are interleaved.
         interleaved: Option<(usize, usize)>,
     },
+    /// No file: a function gives the tensor of a name and shape.
+    Made(Box<Make>),
 }
+
+/// Gives the tensor of a name and shape.
+type Make = dyn Fn(&str, &[usize]) -> candle_core::Result<Tensor>;
 
 impl Precision {
     /// The dtype of tensors in this precision.
@@ -66,6 +71,16 @@ impl Weights {
         Ok(Self { store, path, precision, device: device.clone() })
     }
 
+    /// Weights that no file holds: `make` gives each tensor by its name and shape, in any dtype and on any device. For shapes that are
+    /// to be measured, and for models that lie in memory.
+    pub fn made(
+        make: impl Fn(&str, &[usize]) -> candle_core::Result<Tensor> + 'static,
+        precision: Precision,
+        device: &Device,
+    ) -> Self {
+        Self { store: Store::Made(Box::new(make)), path: "memory".into(), precision, device: device.clone() }
+    }
+
     /// The dtype that tensors come in.
     pub fn dtype(&self) -> DType {
         self.precision.dtype()
@@ -79,6 +94,9 @@ impl Weights {
     /// The tensor of this name. Errors: E0309 where it is missing or has another shape, E0302 where it cannot be read, E0303
     /// where it holds no floats.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> diag::Result<Tensor> {
+        if let Store::Made(make) = &self.store {
+            return self.make(make, name, shape);
+        }
         let stored = self.find(name, shape)?;
         self.explain(self.load(&[stored], shape), name)
     }
@@ -96,10 +114,25 @@ impl Weights {
     /// Tensors of the shape `[outputs, …inner]`, each read to its place in the one that they make.
     fn stack(&self, layers: &[(String, usize)], kind: &str, inner: &[usize]) -> diag::Result<Tensor> {
         let shape = |outputs: usize| [&[outputs], inner].concat();
+        let first = layers.first().map_or("", |(name, _)| name);
+        if let Store::Made(make) = &self.store {
+            let part = |(name, outputs): &(String, usize)| self.make(make, &format!("{name}.{kind}"), &shape(*outputs));
+            let parts = layers.iter().map(part).collect::<diag::Result<Vec<_>>>()?;
+            return self.explain(Tensor::cat(&parts, 0), first);
+        }
         let part = |(name, outputs): &(String, usize)| self.find(&format!("{name}.{kind}"), &shape(*outputs));
         let parts = layers.iter().map(part).collect::<diag::Result<Vec<_>>>()?;
         let outputs = layers.iter().map(|(_, outputs)| outputs).sum();
-        self.explain(self.load(&parts, &shape(outputs)), layers.first().map_or("", |(name, _)| name))
+        self.explain(self.load(&parts, &shape(outputs)), first)
+    }
+
+    /// The tensor that `make` gives, if it has this shape.
+    fn make(&self, make: &Make, name: &str, shape: &[usize]) -> diag::Result<Tensor> {
+        let tensor = self.explain(make(name, shape), name)?;
+        if tensor.dims() != shape {
+            return Err(Box::new(self.mismatch(name, shape, Some(tensor.dims()))));
+        }
+        self.explain(tensor.to_device(&self.device).and_then(|tensor| tensor.to_dtype(self.dtype())), name)
     }
 
     /// The stored tensor of this name, if it has this shape.
@@ -108,6 +141,7 @@ impl Weights {
             // Where two shards have a name, the later one counts.
             Store::Safetensors(shards) => shards.iter().rev().find_map(|shard| shard.find(name)),
             Store::Gguf { gguf, interleaved } => gguf.find(name, *interleaved).map(Ok),
+            Store::Made(_) => None,
         };
         match found {
             Some(Ok(stored)) if stored.shape == shape => Ok(stored),

@@ -1,8 +1,11 @@
 //! Hidden states and logits of the tiny Llama agree with transformers'.
 
-use crate::support::{assert_close, forward, reference, tiny};
-use candle_core::{Result, Tensor};
-use reftc::model::{At, BlockHook};
+use crate::support::{assert_close, forward, oracle, reference, tiny};
+use candle_core::{DType, Device, Result, Tensor};
+use reftc::diag::Code;
+use reftc::model::config::Precision;
+use reftc::model::weights::Weights;
+use reftc::model::{At, BlockHook, Decoder, NoEdits};
 use std::cell::RefCell;
 
 /// Remembers what leaves each block.
@@ -66,4 +69,19 @@ fn mean_loss(decoder: &reftc::model::Decoder, last: &Tensor, labels: &Tensor, re
     let targets: Vec<u32> = supervised.iter().map(|&token| labels[token] as u32).collect();
     let rows = last.index_select(&Tensor::new(before, last.device()).unwrap(), 0).unwrap();
     decoder.losses(&rows, &targets).unwrap().mean_all().unwrap().to_vec0().unwrap()
+}
+
+/// Weights may come from memory, tensor by tensor; those of other shapes are refused as in a file.
+#[test]
+fn weights_that_are_made_are_those_of_the_file() {
+    let (decoder, config) = tiny();
+    let stored = candle_core::safetensors::load(oracle("tiny-llama/model.safetensors"), &Device::Cpu).unwrap();
+    let make = move |name: &str, _: &[usize]| Ok(stored[name].clone());
+    let made = Decoder::from_weights(&Weights::made(make, Precision::F32, &Device::Cpu), &config).unwrap();
+    let bits = |decoder| forward(decoder, &[[1u32, 7, 3], [9, 9, 2]], &NoEdits).to_vec2::<f32>().unwrap();
+    assert_eq!(bits(&made), bits(&decoder));
+
+    let short = |_: &str, shape: &[usize]| Tensor::zeros(shape[0] - 1, DType::F32, &Device::Cpu);
+    let weights = Weights::made(short, Precision::F32, &Device::Cpu);
+    assert_eq!(Decoder::from_weights(&weights, &config).err().unwrap().code, Code::TensorMismatch);
 }

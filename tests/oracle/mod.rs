@@ -21,12 +21,16 @@ pub fn folder() -> PathBuf {
 impl Oracle {
     /// Interventions on the tiny model.
     pub fn tiny() -> Self {
-        Self::open(&folder().join("tiny_loreft.safetensors"))
+        Self::in_memory(include_bytes!("tiny_loreft.safetensors"))
     }
 
     /// LoReFT at each place of a layer of the tiny model.
     pub fn sites() -> Self {
-        Self::open(&folder().join("sites.safetensors"))
+        Self::in_memory(include_bytes!("sites.safetensors"))
+    }
+
+    fn in_memory(bytes: &[u8]) -> Self {
+        Self { tensors: candle_core::safetensors::load_buffer(bytes, &Device::Cpu).unwrap() }
     }
 
     pub fn open(path: &Path) -> Self {
@@ -71,14 +75,10 @@ pub fn bits(tensor: &Tensor) -> Vec<u32> {
 
 /// Scalars and logs beside the tensors of the tiny model.
 pub fn tiny_facts() -> serde_json::Value {
-    facts("tiny_loreft.json")
+    serde_json::from_str(include_str!("tiny_loreft.json")).unwrap()
 }
 
 /// Scalars beside the tensors of the places of a layer.
 pub fn sites_facts() -> serde_json::Value {
-    facts("sites.json")
-}
-
-fn facts(name: &str) -> serde_json::Value {
-    serde_json::from_str(&std::fs::read_to_string(folder().join(name)).unwrap()).unwrap()
+    serde_json::from_str(include_str!("sites.json")).unwrap()
 }

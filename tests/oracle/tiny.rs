@@ -12,8 +12,10 @@ use reftc::intervention::{At, Kind};
 use reftc::model::config::{ModelConfig, Precision};
 use reftc::model::decoder::Decoder;
 use reftc::model::files::ModelFiles;
+use reftc::model::weights::Weights;
 use reftc::plan::passes::Passes;
 use reftc::plan::{Activation, Fit, Intervention, Optimizer, Overlong, Schedule, ScheduleShape, Split, Train};
+use std::path::Path;
 
 /// Prompt and target of the rows of the tiny batch.
 pub const ROWS: [(&[u32], &[u32]); 4] = [
@@ -43,8 +45,8 @@ pub const VARIANTS: [(&str, Kind, Activation); 12] = [
 ];
 
 pub fn config() -> ModelConfig {
-    let path = folder().join("tiny-llama/config.json");
-    reftc::model::config_json::parse(&std::fs::read_to_string(&path).unwrap(), &path).unwrap()
+    reftc::model::config_json::parse(include_str!("tiny-llama/config.json"), Path::new("tiny-llama/config.json"))
+        .unwrap()
 }
 
 /// The decoder, with other end tokens than its config where `eos_tokens` says so.
@@ -55,6 +57,14 @@ pub fn decoder_with(eos_tokens: Vec<u32>) -> Decoder {
 
 pub fn decoder() -> Decoder {
     decoder_with(config().eos_tokens)
+}
+
+/// The decoder on a device, from weights that are part of the program.
+pub fn decoder_on(precision: Precision, device: &Device) -> Decoder {
+    let tensors = candle_core::safetensors::load_buffer(include_bytes!("tiny-llama/model.safetensors"), &Device::Cpu);
+    let tensors = tensors.unwrap();
+    let make = move |name: &str, _: &[usize]| Ok(tensors[name].clone());
+    Decoder::from_weights(&Weights::made(make, precision, device), &config()).unwrap()
 }
 
 pub fn row(number: usize, prompt: &[u32], target: &[u32]) -> EncodedRow {
@@ -93,23 +103,34 @@ pub fn reference_unit(tied: bool, ours: usize) -> usize {
 
 /// Interventions as the reference started them, its dense bases included.
 pub fn reference_interventions(oracle: &Oracle, setting: &str, tied: bool) -> Interventions {
+    reference_interventions_on(oracle, setting, tied, &Device::Cpu)
+}
+
+/// The same on a device.
+pub fn reference_interventions_on(oracle: &Oracle, setting: &str, tied: bool, device: &Device) -> Interventions {
     let blocks = [block(Kind::Loreft, tied)];
-    started(&blocks, |ours, name| oracle.get(&format!("{setting}.param.{}.{name}", reference_unit(tied, ours))))
+    let name = |ours, name: &str| format!("{setting}.param.{}.{name}", reference_unit(tied, ours));
+    started(&blocks, device, |ours, end| oracle.get(&name(ours, end)))
 }
 
 /// Tied interventions at these places of each layer, each started as the one of its layer is in the oracle. They are written last
 /// place first: in which order they act is not decided by that.
 pub fn interventions_at(oracle: &Oracle, places: &[At]) -> Interventions {
+    interventions_at_on(oracle, places, &Device::Cpu)
+}
+
+/// The same on a device.
+pub fn interventions_at_on(oracle: &Oracle, places: &[At], device: &Device) -> Interventions {
     let at = |&at: &At| Intervention { name: at.name().to_owned(), at, ..block(Kind::Loreft, true) };
     let blocks: Vec<Intervention> = places.iter().rev().map(at).collect();
-    started(&blocks, |ours, name| oracle.get(&format!("tied.param.{}.{name}", ours / places.len())))
+    started(&blocks, device, |ours, name| oracle.get(&format!("tied.param.{}.{name}", ours / places.len())))
 }
 
 /// Units whose first values are `parameter(unit, name)`.
-fn started(blocks: &[Intervention], parameter: impl Fn(usize, &str) -> Tensor) -> Interventions {
-    let mut interventions = Interventions::new(blocks, 32, 0, &Device::Cpu).unwrap();
+fn started(blocks: &[Intervention], device: &Device, parameter: impl Fn(usize, &str) -> Tensor) -> Interventions {
+    let mut interventions = Interventions::new(blocks, 32, 0, device).unwrap();
     for (ours, unit) in interventions.units.iter_mut().enumerate() {
-        let parameter = |name: &str| parameter(ours, name);
+        let parameter = |name: &str| parameter(ours, name).to_device(device).unwrap();
         unit.directions = Directions::Rotation(Rotation::with_dense_base(&parameter("base"), 4).unwrap());
         unit.weight = Some(Var::from_tensor(&parameter("weight")).unwrap());
         unit.bias = Var::from_tensor(&parameter("bias")).unwrap();
