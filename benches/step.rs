@@ -117,11 +117,11 @@ fn time_step(decoder: &Decoder, shape: &Shape) {
         let loss = batch.losses(decoder, &placed).unwrap().mean_all().unwrap();
         times[0] = begun.elapsed().as_secs_f64();
         let begun = Instant::now();
-        let mut gradients = Gradients::of(&loss, optimizer.parameters()).unwrap();
+        let gradients = Gradients::of(&loss, optimizer.parameters()).unwrap();
         times[1] = begun.elapsed().as_secs_f64();
         let begun = Instant::now();
-        gradients.clip(Some(1.0)).unwrap();
-        optimizer.update(&gradients, 1e-4).unwrap();
+        let report = optimizer.update(&[], &gradients, Some(1.0), 1e-4).unwrap();
+        optimizer.finish(&report).unwrap();
         times[2] = begun.elapsed().as_secs_f64();
         cpu = (cpu_seconds() - used).min(cpu);
         least = std::array::from_fn(|part| least[part].min(times[part]));

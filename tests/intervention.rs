@@ -10,6 +10,7 @@ use reftc::diag::Code;
 use reftc::intervention::edits::{BatchEdits, Dropout};
 use reftc::intervention::formula::{Edit, Parameters};
 use reftc::intervention::orthogonal::Rotation;
+use reftc::intervention::rotations;
 use reftc::intervention::units::Interventions;
 use reftc::intervention::{At, Kind};
 use reftc::intervention::{save, tensor_file};
@@ -69,19 +70,20 @@ fn the_householder_map_is_that_of_torch() {
             let base = oracle.get(&format!("{setting}.param.{unit}.base"));
             let rotation = Rotation::with_dense_base(&base, 4).unwrap();
             let start = oracle.get(&format!("{setting}.param.{unit}.rotate_layer"));
-            oracle::assert_close("start", &rotation.matrix(&Device::Cpu).unwrap(), &start, 1e-6);
+            oracle::assert_close("start", &rotation.matrix().unwrap(), &start, 1e-6);
             // The plain gradient of R, through the map's backward, is the gradient that torch found for X.
             let plain = oracle.get(&format!("{setting}.grad.{unit}.rotate_layer_plain"));
-            let surrogate = (rotation.matrix(&Device::Cpu).unwrap() * plain).unwrap().sum_all().unwrap();
-            let gradients = surrogate.backward().unwrap();
+            let gradients = rotations::pull_back(&[&rotation], &[plain.t().unwrap().contiguous().unwrap()]).unwrap();
             let expected = oracle.get(&format!("{setting}.grad.{unit}.householder_original"));
-            oracle::assert_close("gradient", gradients.get(rotation.original()).unwrap(), &expected, 1e-5);
+            oracle::assert_close("gradient", &gradients[0], &expected, 1e-5);
         }
         for steps in [1, 2, 10] {
             let rotation = Rotation::with_dense_base(&oracle.get(&format!("{setting}.param.0.base")), 4).unwrap();
             rotation.original().set(&oracle.get(&format!("{setting}.adamw{steps}.0.householder_original"))).unwrap();
             let expected = oracle.get(&format!("{setting}.adamw{steps}.0.rotate_layer"));
-            oracle::assert_close("trained", &rotation.matrix(&Device::Cpu).unwrap(), &expected, 1e-6);
+            oracle::assert_close("trained", &rotation.matrix().unwrap(), &expected, 1e-6);
+            rotations::turn(&[&rotation]).unwrap();
+            oracle::assert_close("turned", &rotation.directions().t().unwrap(), &expected, 1e-6);
         }
     }
 }
@@ -209,15 +211,15 @@ fn a_rotation_stays_orthonormal_after_many_steps() {
         site: 0,
         position: 0,
     };
-    let rotation = Rotation::random(48, 5, &mut key.stream()).unwrap();
-    let target = Tensor::randn(0f32, 1.0, (48, 5), &Device::Cpu).unwrap();
+    let rotation = Rotation::random(48, 5, &mut key.stream(), &Device::Cpu).unwrap();
+    // Of the sum of products of the directions with these numbers.
+    let gradients = [Tensor::randn(0f32, 1.0, (5, 48), &Device::Cpu).unwrap()];
     for _ in 0..200 {
-        let gradients =
-            (rotation.matrix(&Device::Cpu).unwrap() * &target).unwrap().sum_all().unwrap().backward().unwrap();
-        let step = (gradients.get(rotation.original()).unwrap() * 0.05).unwrap();
+        let step = (&rotations::pull_back(&[&rotation], &gradients).unwrap()[0] * 0.05).unwrap();
         rotation.original().set(&(rotation.original().as_detached_tensor() - step).unwrap()).unwrap();
     }
-    let matrix = rotation.matrix(&Device::Cpu).unwrap().detach();
+    rotations::turn(&[&rotation]).unwrap();
+    let matrix = rotation.directions().t().unwrap().detach();
     let moved = oracle::largest(&(&matrix - rotation.start()).unwrap());
     let product = matrix.t().unwrap().matmul(&matrix).unwrap();
     let error = oracle::largest(&(product - Tensor::eye(5, candle_core::DType::F32, &Device::Cpu).unwrap()).unwrap());

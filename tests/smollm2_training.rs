@@ -107,7 +107,7 @@ fn the_first_step_is_that_of_the_reference() {
     let (found, expected) = (f64::from(loss.to_scalar::<f32>().unwrap()), facts["loss_step1"].as_f64().unwrap());
     assert!((found / expected - 1.0).abs() < 1e-4, "loss {found} {expected}");
 
-    let parameter = |variable: &Var| Parameter { name: String::new(), variable: variable.clone(), decays: false };
+    let parameter = |variable: &Var| Parameter::plain(String::new(), variable, false);
     let parameters: Vec<Parameter> = variables.iter().flatten().map(parameter).collect();
     let gradients = Gradients::of(&loss, &parameters).unwrap().0;
     let norms = facts["grad_norms_per_layer (weight,bias,rotate_layer_plain)"].as_array().unwrap();

@@ -147,15 +147,12 @@ fn a_plain_matrix_has_the_gradient_and_the_adamw_steps_of_the_reference() {
     for (setting, tied) in tiny::SETTINGS {
         let interventions = tiny::reference_interventions(&oracle, setting, tied);
         let units = plain_units(&oracle, setting, tied, interventions.units.len());
-        let parameters: Vec<Parameter> = units
-            .iter()
-            .flatten()
-            .map(|variable| Parameter { name: String::new(), variable: variable.clone(), decays: false })
-            .collect();
+        let parameters: Vec<Parameter> =
+            units.iter().flatten().map(|variable| Parameter::plain(String::new(), variable, false)).collect();
         let mut optimizer = AdamW::new(parameters.clone(), ADAM).unwrap();
         for step in 0..10 {
             let loss = mean_loss(&decoder, &rows, &interventions, &plain_edits(&units));
-            let mut gradients = Gradients::of(&loss, &parameters).unwrap();
+            let gradients = Gradients::of(&loss, &parameters).unwrap();
             if step == 0 {
                 for ours in 0..units.len() {
                     let reference = tiny::reference_unit(tied, ours);
@@ -163,8 +160,8 @@ fn a_plain_matrix_has_the_gradient_and_the_adamw_steps_of_the_reference() {
                     assert_close("plain R", &gradients.0[3 * ours], &expected, 1e-5);
                 }
             }
-            gradients.clip(Some(1.0)).unwrap();
-            optimizer.update(&gradients, 5e-3).unwrap();
+            let report = optimizer.update(&[], &gradients, Some(1.0), 5e-3).unwrap();
+            optimizer.finish(&report).unwrap();
             for (name, variable) in ["rotate_layer", "weight", "bias"].iter().zip(&units[0]) {
                 if let Some(expected) = oracle.find(&format!("{setting}.plain_adamw{}.0.{name}", step + 1)) {
                     assert_close(&format!("{setting} {name} after {}", step + 1), variable, &expected, 1e-4);

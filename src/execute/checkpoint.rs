@@ -2,10 +2,11 @@
 //!
 //! Rows, masks and the rate follow from the step and the seed, so beside the parameters only Adam's moments are kept.
 
-use super::optimizer::AdamW;
+use super::optimizer::{AdamW, Moments};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::intervention::units::Interventions;
 use crate::intervention::{engine_failed, save, tensor_file};
+use crate::plan::Optimizer;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -29,11 +30,11 @@ pub fn write(path: &Path, interventions: &Interventions, optimizer: &AdamW, posi
     tensor_file::write(path, &tensors, position)
 }
 
-/// Puts a checkpoint into interventions and their optimizer; `expected` is the position of a fresh start.
+/// Puts a checkpoint into interventions, and gives the optimizer that they had; `expected` is the position of a fresh start.
 ///
 /// # Errors
 /// E0506 where the checkpoint is of another training, E0508 where it cannot be read.
-pub fn read(path: &Path, interventions: &mut Interventions, optimizer: &mut AdamW, expected: &Position) -> Result<()> {
+pub fn read(path: &Path, interventions: &mut Interventions, settings: Optimizer, expected: &Position) -> Result<AdamW> {
     let (mut tensors, position) = tensor_file::read::<Position>(path)?;
     if position != (Position { step: position.step, ..expected.clone() }) {
         let message = format!("the checkpoint `{}` is of another training", path.display());
@@ -44,21 +45,18 @@ pub fn read(path: &Path, interventions: &mut Interventions, optimizer: &mut Adam
         let help = "put the spec back as it was, or delete the run's folder to train from the start";
         return Err(Box::new(Diagnostic::new(Code::InterventionMismatch, message).note(note).help(help)));
     }
-    let mut moments = optimizer.moments.clone();
-    for (parameter, moments) in optimizer.parameters().iter().zip(&mut moments) {
-        let device = parameter.variable.device();
-        for (name, moment) in
-            [(first(&parameter.name), &mut moments.first), (second(&parameter.name), &mut moments.second)]
-        {
+    let mut moments = Vec::new();
+    for parameter in interventions.parameters() {
+        let mut moment = |name: String| {
             let value = save::find(&tensors, &name, parameter.variable.dims(), path)?;
-            *moment = value.to_device(device).map_err(engine_failed)?;
             tensors.remove(&name);
-        }
+            value.to_device(parameter.variable.device()).map_err(engine_failed)
+        };
+        moments.push(Moments { first: moment(first(&parameter.name))?, second: moment(second(&parameter.name))? });
     }
     save::restore(interventions, &tensors, path)?;
-    optimizer.moments = moments;
-    optimizer.step = position.step;
-    Ok(())
+    // Parameters know where their rotations start, which they do from now on.
+    Ok(AdamW::resumed(interventions.parameters(), settings, moments, position.step))
 }
 
 fn first(name: &str) -> String {

@@ -4,15 +4,17 @@ use super::batch::{LossBatch, Steps, groups, input};
 use super::checkpoint::{self, Position};
 use super::engine::{Engine, Reuse};
 use super::event::{EpochDone, Event, StepDone};
-use super::optimizer::{AdamW, Gradients};
+use super::gradients::Gradients;
+use super::optimizer::{AdamW, Report};
 use crate::data::encode::EncodedRow;
 use crate::diag::{Code, Diagnostic, Result};
-use crate::intervention::edits::{BatchEdits, Dropout};
+use crate::intervention::edits::{Dropout, Placement};
 use crate::intervention::engine_failed;
 use crate::intervention::formula::Edit;
 use crate::intervention::units::Interventions;
+use crate::model::kernels;
 use crate::plan::Train;
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -34,6 +36,8 @@ pub struct Trainer<'a> {
     steps: Steps,
     interventions: Interventions,
     optimizer: AdamW,
+    /// The first pass of a step, prepared while the step before was computed.
+    ahead: Option<(usize, candle_core::Result<ReadyPass>)>,
 }
 
 /// What [`Trainer::advance`] did.
@@ -50,12 +54,21 @@ pub enum Progress {
 /// Called between steps with the training, whether an epoch has just ended, and where events go.
 pub type Between<'a> = dyn FnMut(&Trainer<'_>, bool, &mut dyn FnMut(Event)) -> Result<()> + 'a;
 
-/// Gradients of one optimizer step.
-struct StepGradients {
-    gradients: Gradients,
-    loss: f64,
+/// A step on its way: a GPU may still be at it.
+struct Launched {
+    report: Report,
+    /// The rows of each pass, by their numbers in the split.
+    rows: Vec<Vec<usize>>,
     tokens: usize,
     reuse: Reuse,
+}
+
+/// A forward pass made ready: all of it that does not depend on the parameters.
+struct ReadyPass {
+    batch: LossBatch,
+    placement: Placement,
+    /// What each target token weighs in the loss of the step.
+    weights: Tensor,
 }
 
 /// A row of a step.
@@ -69,8 +82,7 @@ impl<'a> Trainer<'a> {
     /// A training that begins with these interventions.
     pub fn new(task: Task<'a>, interventions: Interventions) -> Result<Self> {
         let optimizer = AdamW::new(interventions.parameters(), task.plan.optimizer).map_err(engine_failed)?;
-        let steps = Steps::of(task.plan, task.rows.len());
-        Ok(Self { task, steps, interventions, optimizer })
+        Ok(Self { task, steps: Steps::of(task.plan, task.rows.len()), interventions, optimizer, ahead: None })
     }
 
     /// A training that goes on where a checkpoint was saved: the same bits as if it had never stopped.
@@ -80,7 +92,7 @@ impl<'a> Trainer<'a> {
     pub fn resume(task: Task<'a>, interventions: Interventions, path: &Path) -> Result<Self> {
         let mut trainer = Self::new(task, interventions)?;
         let expected = trainer.position();
-        checkpoint::read(path, &mut trainer.interventions, &mut trainer.optimizer, &expected)?;
+        trainer.optimizer = checkpoint::read(path, &mut trainer.interventions, task.plan.optimizer, &expected)?;
         Ok(trainer)
     }
 
@@ -139,17 +151,20 @@ impl<'a> Trainer<'a> {
             return Ok(Progress::Finished);
         }
         let begun = Instant::now();
-        let Some(mut sum) = self.gradients(step, interrupt)? else {
+        let Some(Launched { report, rows, tokens, reuse }) = self.launch(step, interrupt)? else {
             return Ok(Progress::Interrupted);
         };
-        let gradient_norm = sum.gradients.clip(self.task.plan.clip).map_err(engine_failed)?;
+        self.prepare_ahead(step + 1, interrupt);
+        let told = self.optimizer.finish(&report).map_err(engine_failed)?;
+        if let Some((loss, rows)) = told.losses.iter().zip(&rows).find(|(loss, _)| !loss.is_finite()) {
+            return Err(self.not_finite(step, "loss", *loss, rows));
+        }
+        let gradient_norm = told.gradient_norm;
         if !gradient_norm.is_finite() {
             return Err(self.not_finite(step, "gradient", gradient_norm, &self.rows_of(step)));
         }
-        let learning_rate = self.learning_rate(step);
-        self.optimizer.update(&sum.gradients, learning_rate).map_err(engine_failed)?;
 
-        let StepGradients { loss, tokens, reuse, .. } = sum;
+        let (loss, learning_rate) = (told.losses.iter().fold(0.0, |sum, loss| sum + loss), self.learning_rate(step));
         let (epoch, epochs) = (self.steps.epoch(step) + 1, self.steps.epochs);
         let seconds = begun.elapsed().as_secs_f64();
         let (step, constant_rows, reused_rows) = (step + 1, reuse.rows, reuse.found);
@@ -172,27 +187,26 @@ impl<'a> Trainer<'a> {
         Ok(Progress::Stepped { epoch_ended })
     }
 
-    /// The gradients of one step: the mean over its batches of each batch's mean over target tokens, as the trainer of
-    /// Hugging Face accumulates. `None` where it was interrupted.
+    /// Sets one step going: the gradients of the mean over its batches of each batch's mean over target tokens, as the trainer of
+    /// Hugging Face accumulates, and the parameters moved by them. `None` where it was interrupted, and nothing is moved.
     ///
-    /// Rows of all batches go into forward passes together: each target token keeps its weight.
-    fn gradients(&self, step: usize, interrupt: &AtomicBool) -> Result<Option<StepGradients>> {
+    /// Rows of all batches go into forward passes together: each target token keeps its weight. Nothing here waits for a GPU.
+    fn launch(&mut self, step: usize, interrupt: &AtomicBool) -> Result<Option<Launched>> {
+        let mut ahead = self.ahead.take().filter(|(of_step, _)| *of_step == step).map(|(_, pass)| pass);
         let edits = self.interventions.edits().map_err(engine_failed)?;
-        let mut sum: Option<Gradients> = None;
-        let (mut loss, mut tokens, mut reuse) = (0.0, 0, Reuse::default());
+        let (mut sum, mut losses) = (None::<Gradients>, Vec::new());
+        let (mut numbers, mut tokens, mut reuse) = (Vec::new(), 0, Reuse::default());
         for rows in self.forward_passes(step) {
             if interrupt.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            let (pass_loss, gradients, reused) = self.pass(step, &edits, &rows).map_err(engine_failed)?;
-            if !pass_loss.is_finite() {
-                let rows: Vec<usize> = rows.iter().map(|row| row.row.row).collect();
-                return Err(self.not_finite(step, "loss", pass_loss, &rows));
-            }
-            loss += pass_loss;
+            let ready = ahead.take().unwrap_or_else(|| self.prepare(step, &rows)).map_err(engine_failed)?;
+            numbers.push(rows.iter().map(|row| row.row.row).collect());
             tokens += rows.iter().map(|row| input(row.row).tokens.len()).sum::<usize>();
-            reuse.rows += reused.rows;
-            reuse.found += reused.found;
+            reuse.rows += ready.batch.reuse.rows;
+            reuse.found += ready.batch.reuse.found;
+            let (loss, gradients) = self.pass(ready, &edits).map_err(engine_failed)?;
+            losses.push(loss);
             match &mut sum {
                 Some(sum) => sum.add(&gradients).map_err(engine_failed)?,
                 None => sum = Some(gradients),
@@ -202,7 +216,20 @@ impl<'a> Trainer<'a> {
             Some(sum) => sum,
             None => Gradients::zeros(self.optimizer.parameters()).map_err(engine_failed)?,
         };
-        Ok(Some(StepGradients { gradients, loss, tokens, reuse }))
+        let learning_rate = self.learning_rate(step);
+        let report = self.optimizer.update(&losses, &gradients, self.task.plan.clip, learning_rate);
+        Ok(Some(Launched { report: report.map_err(engine_failed)?, rows: numbers, tokens, reuse }))
+    }
+
+    /// While a GPU is at a step, the host makes the first pass of the next one ready. A failure belongs to that step.
+    fn prepare_ahead(&mut self, step: usize, interrupt: &AtomicBool) {
+        let device = &self.interventions.device;
+        if !kernels::serve(device, DType::F32) || step >= self.steps.total() || interrupt.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(rows) = self.forward_passes(step).first() {
+            self.ahead = Some((step, self.prepare(step, rows)));
+        }
     }
 
     /// The rows of a step, in groups that go through the model together.
@@ -225,18 +252,25 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// One forward and backward pass: what its target tokens add to the loss of the step, and the gradients of that.
-    fn pass(&self, step: usize, edits: &[Edit], rows: &[StepRow<'_>]) -> candle_core::Result<(f64, Gradients, Reuse)> {
-        let decoder = self.task.engine.decoder;
-        let mut pass = LossBatch::new(self.task.engine, &rows.iter().map(|row| row.row).collect::<Vec<_>>())?;
-        pass.packed.pass.recompute = self.task.plan.fit.recompute;
-        let dropout = Dropout { seed: self.task.seed, epoch: self.steps.epoch(step) };
-        let edits = BatchEdits::new(&self.interventions, edits, &pass.packed, Some(dropout))?;
+    /// Packs the rows of one forward pass.
+    fn prepare(&self, step: usize, rows: &[StepRow<'_>]) -> candle_core::Result<ReadyPass> {
+        let Task { engine, plan, seed, .. } = self.task;
+        let mut batch = LossBatch::new(engine, &rows.iter().map(|row| row.row).collect::<Vec<_>>())?;
+        batch.packed.pass.recompute = plan.fit.recompute;
+        let dropout = Dropout { seed, epoch: self.steps.epoch(step) };
+        let placement = Placement::new(&self.interventions, &batch.packed, Some(dropout))?;
         let weights = rows.iter().flat_map(|row| std::iter::repeat_n(row.weight as f32, row.row.supervised()));
-        let weights = Tensor::from_iter(weights, decoder.device())?;
-        let loss = (pass.losses(decoder, &edits)? * weights)?.sum_all()?;
-        let value = f64::from(loss.to_scalar::<f32>()?);
-        Ok((value, Gradients::of(&loss, self.optimizer.parameters())?, pass.reuse))
+        Ok(ReadyPass { batch, placement, weights: Tensor::from_iter(weights, engine.decoder.device())? })
+    }
+
+    /// One forward and backward pass: what its target tokens add to the loss of the step, `[]`, and the gradients of that.
+    fn pass(&self, ready: ReadyPass, edits: &[Edit]) -> candle_core::Result<(Tensor, Gradients)> {
+        let ReadyPass { batch, placement, weights } = ready;
+        let losses = batch.losses(self.task.engine.decoder, &placement.with(edits))?;
+        let loss = (losses * weights)?.sum_all()?;
+        let gradients = Gradients::of(&loss, self.optimizer.parameters())?;
+        // Detached: it would keep the graph until the step ends.
+        Ok((loss.detach(), gradients))
     }
 
     fn learning_rate(&self, step: usize) -> f64 {

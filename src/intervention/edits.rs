@@ -1,13 +1,15 @@
 //! Edits between blocks and inside them: the units of an experiment acting on one forward pass.
 
+use super::dropout::Masked;
 use super::formula::Edit;
-use super::random::{Key, Purpose, push_dropout};
 use super::units::{Interventions, Unit};
 use crate::model::decoder::BlockHook;
 use crate::model::ops::rows::Selection;
 use crate::model::place::At;
 use candle_core::{Result, Tensor};
 use std::collections::BTreeMap;
+
+pub use super::dropout::Dropout;
 
 /// The prompt of a row in a forward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +30,19 @@ pub trait Places {
     fn index(&self, layer: usize, at: At, row: usize, token: usize) -> Option<u32>;
 }
 
-/// What the masks of dropout are keyed by; evaluation has none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dropout {
-    pub seed: u64,
-    pub epoch: usize,
+/// Where the units of an experiment act in one forward pass, whatever their parameters are.
+#[derive(Clone, Debug, Default)]
+pub struct Placement(Vec<PlacedUnit>);
+
+#[derive(Clone, Debug)]
+struct PlacedUnit {
+    /// The number of the unit.
+    unit: usize,
+    place: (usize, At),
+    /// Packed indices of the edited tokens.
+    tokens: Selection,
+    /// Factors of dropout, `[positions, hidden]`, f32.
+    mask: Option<Tensor>,
 }
 
 /// The edits of one forward pass, by place, in the order in which they act.
@@ -44,9 +54,7 @@ pub struct BatchEdits {
 #[derive(Clone, Debug)]
 struct UnitEdit {
     edit: Edit,
-    /// Packed indices of the edited tokens.
     tokens: Selection,
-    /// Factors of dropout, `[positions, hidden]`, f32.
     mask: Option<Tensor>,
 }
 
@@ -56,29 +64,24 @@ struct Targets {
     tokens: Vec<(usize, usize)>,
 }
 
-impl BatchEdits {
-    /// Puts `edits` (one for each unit, from [`Interventions::edits`]) in their places in a pass.
+impl Placement {
+    /// Finds the tokens of all units in a pass.
     ///
     /// A mask of dropout depends on the row, the unit and the token's place in the row, not on the pass.
-    pub fn new(
-        interventions: &Interventions,
-        edits: &[Edit],
-        places: &dyn Places,
-        dropout: Option<Dropout>,
-    ) -> Result<Self> {
-        let device = &interventions.device;
-        let mut placed: BTreeMap<(usize, At), Vec<UnitEdit>> = BTreeMap::new();
+    pub fn new(interventions: &Interventions, places: &dyn Places, dropout: Option<Dropout>) -> Result<Self> {
+        let Interventions { device, hidden, .. } = interventions;
         // Most units have the same indices as the one before.
-        let mut known: Vec<Selection> = Vec::new();
-        for (unit, edit) in interventions.units.iter().zip(edits) {
+        let (mut placed, mut known) = (Vec::new(), Vec::<Selection>::new());
+        for (number, unit) in interventions.units.iter().enumerate() {
             let Targets { indices, tokens } = Targets::of(unit, places);
             if indices.is_empty() {
                 continue;
             }
-            let mask = match dropout {
-                Some(dropout) if unit.dropout > 0.0 => Some(dropout_mask(interventions, unit, &tokens, dropout)?),
-                _ => None,
-            };
+            let (site, share) = (unit.site, unit.dropout);
+            let dropout = dropout.filter(|_| share > 0.0);
+            let mask =
+                |dropout: Dropout| dropout.mask(Masked { site, share, tokens: &tokens, hidden: *hidden }, device);
+            let mask = dropout.map(mask).transpose()?;
             let found = known.iter().find(|known| known.indices() == indices).cloned();
             let tokens = match found {
                 Some(selection) => selection,
@@ -88,9 +91,32 @@ impl BatchEdits {
                     selection
                 }
             };
-            placed.entry((unit.layer, unit.at)).or_default().push(UnitEdit { edit: edit.clone(), tokens, mask });
+            placed.push(PlacedUnit { unit: number, place: (unit.layer, unit.at), tokens, mask });
         }
-        Ok(Self { places: placed })
+        Ok(Self(placed))
+    }
+
+    /// Puts `edits` (one for each unit, from [`Interventions::edits`]) in their places.
+    pub fn with(self, edits: &[Edit]) -> BatchEdits {
+        let mut places = BTreeMap::<_, Vec<UnitEdit>>::new();
+        for PlacedUnit { unit, place, tokens, mask } in self.0 {
+            if let Some(edit) = edits.get(unit) {
+                places.entry(place).or_default().push(UnitEdit { edit: edit.clone(), tokens, mask });
+            }
+        }
+        BatchEdits { places }
+    }
+}
+
+impl BatchEdits {
+    /// Puts `edits` (one for each unit, from [`Interventions::edits`]) in their places in a pass.
+    pub fn new(
+        interventions: &Interventions,
+        edits: &[Edit],
+        places: &dyn Places,
+        dropout: Option<Dropout>,
+    ) -> Result<Self> {
+        Ok(Placement::new(interventions, places, dropout)?.with(edits))
     }
 }
 
@@ -133,19 +159,4 @@ impl UnitEdit {
         };
         self.tokens.add(states, &difference)
     }
-}
-
-fn dropout_mask(
-    interventions: &Interventions,
-    unit: &Unit,
-    tokens: &[(usize, usize)],
-    Dropout { seed, epoch }: Dropout,
-) -> Result<Tensor> {
-    let hidden = interventions.hidden;
-    let mut mask = Vec::new();
-    for &(row, position) in tokens {
-        let key = Key { seed, purpose: Purpose::Dropout, epoch, row, site: unit.site, position };
-        push_dropout(&mut mask, key, unit.dropout, hidden);
-    }
-    Tensor::from_vec(mask, (tokens.len(), hidden), &interventions.device)
 }

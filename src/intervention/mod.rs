@@ -4,12 +4,14 @@
 //! [`edits`] puts it between the blocks of the frozen model, [`save`] keeps what was trained.
 
 pub mod block;
+pub mod dropout;
 pub mod edits;
 pub mod formula;
 pub mod orthogonal;
 pub mod random;
 pub mod reflections;
 pub mod registry;
+pub mod rotations;
 pub mod save;
 pub mod tensor_file;
 pub mod units;

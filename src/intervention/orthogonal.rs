@@ -6,7 +6,8 @@
 //! numbers; here B is the product of the `rank` reflections that factor R₀, and everything costs O(hidden·rank²).
 
 use super::reflections::{self, Base, Columns, Reflections, negative_unit_columns, scale_columns, unit_columns};
-use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor, Var, bail};
+use super::rotations;
+use candle_core::{Device, Result, Tensor, Var};
 use rand::Rng;
 use rand_distr::StandardNormal;
 use std::sync::Arc;
@@ -14,48 +15,74 @@ use std::sync::Arc;
 /// The trainable R of one unit.
 #[derive(Clone, Debug)]
 pub struct Rotation {
-    /// X `[hidden, rank]`, f32, on the CPU, where the map is computed.
+    /// X `[hidden, rank]`, f32.
     original: Var,
-    /// R₀ `[hidden, rank]`: what R is at X = −I.
+    /// Rᵀ `[rank, hidden]`, f32, beside X: see [`rotations::turn`].
+    directions: Var,
+    /// R₀ `[hidden, rank]` on the CPU: what R is at X = −I.
     start: Tensor,
     base: Arc<Base>,
+    /// The base for kernels, where they serve the device of X.
+    base_on_device: Option<Tensor>,
 }
 
 impl Rotation {
-    /// R₀ uniform over all matrices of orthonormal columns (Haar), as `torch.nn.init.orthogonal_` draws it.
-    pub fn random(hidden: usize, rank: usize, stream: &mut impl Rng) -> Result<Self> {
+    /// R₀ uniform over all matrices of orthonormal columns (Haar), as `torch.nn.init.orthogonal_` draws it; X is on this device.
+    pub fn random(hidden: usize, rank: usize, stream: &mut impl Rng, device: &Device) -> Result<Self> {
         let mut gaussian: Columns = vec![vec![0.0; hidden]; rank];
         gaussian.iter_mut().flatten().for_each(|entry| *entry = stream.sample(StandardNormal));
         let mut start = unit_columns(hidden, rank);
         let (reflections, signs) = Reflections::factor(gaussian);
         scale_columns(&mut start, &signs);
         reflections.apply(&mut start);
-        Self::starting_at(&to_tensor(&start)?)
+        Self::starting_at(&to_tensor(&start)?.to_device(device)?)
     }
 
-    /// R = `start`, `[hidden, rank]` with orthonormal columns, and X = −I.
+    /// R = `start`, `[hidden, rank]` with orthonormal columns, and X = −I, on the device of `start`.
     pub fn starting_at(start: &Tensor) -> Result<Self> {
-        let start = start.to_device(&Device::Cpu)?.detach();
-        Ok(Self { original: Var::from_tensor(&unmoved(&start)?)?, base: factored(&start)?, start })
+        Self::with_base(start, factored(start)?)
     }
 
-    /// Takes another start; X stays the variable that an optimizer may hold, and what it is.
+    /// Takes another start; X stays the variable that an optimizer may hold, and what it is. Clones keep their start.
     pub fn restart(&mut self, start: &Tensor) -> Result<()> {
         self.start = start.to_device(&Device::Cpu)?.detach();
-        self.base = factored(&self.start)?;
+        self.base = Arc::new(factored(&self.start)?);
+        self.base_on_device = rotations::base_for_kernels(&self.base, self.original.device())?;
         Ok(())
     }
 
     /// With the reference's own dense base `[hidden, hidden]`, for comparing trajectories.
     pub fn with_dense_base(base: &Tensor, rank: usize) -> Result<Self> {
-        let start = base.narrow(1, 0, rank)?.contiguous()?;
-        let original = Var::from_tensor(&unmoved(&start)?)?;
-        Ok(Self { original, start, base: Arc::new(Base::Dense(to_columns(base)?)) })
+        Self::with_base(&base.narrow(1, 0, rank)?.contiguous()?, Base::Dense(to_columns(base)?))
     }
 
-    /// R `[hidden, rank]` on a device, as a node of the graph that leads back to X.
-    pub fn matrix(&self, device: &Device) -> Result<Tensor> {
-        self.original.apply_op1(HouseholderMap { base: self.base.clone() })?.to_device(device)
+    fn with_base(start: &Tensor, base: Base) -> Result<Self> {
+        let device = start.device();
+        let ((hidden, rank), start) = (start.dims2()?, start.to_device(&Device::Cpu)?.detach());
+        let original = to_tensor(&negative_unit_columns(hidden, rank))?.to_device(device)?;
+        let directions = start.t()?.contiguous()?.to_device(device)?;
+        Ok(Self {
+            original: Var::from_tensor(&original)?,
+            directions: Var::from_tensor(&directions)?,
+            start,
+            base_on_device: rotations::base_for_kernels(&base, device)?,
+            base: Arc::new(base),
+        })
+    }
+
+    /// R `[hidden, rank]` on the CPU, of what X is now.
+    pub fn matrix(&self) -> Result<Tensor> {
+        to_tensor(&self.columns()?)
+    }
+
+    /// The columns of R, of what X is now.
+    pub(super) fn columns(&self) -> Result<Columns> {
+        Ok(reflections::rotation(&self.base, &to_columns(&self.original)?))
+    }
+
+    /// The gradient of X `[hidden, rank]` on the CPU, from that of each column of R.
+    pub(super) fn gradient(&self, columns: Columns) -> Result<Tensor> {
+        to_tensor(&reflections::rotation_gradient(&self.base, &to_columns(&self.original)?, columns))
     }
 
     /// X `[hidden, rank]`. Only what lies under its diagonal ever moves.
@@ -63,46 +90,26 @@ impl Rotation {
         &self.original
     }
 
-    /// R₀ `[hidden, rank]`.
+    /// Rᵀ `[rank, hidden]` as a leaf of graphs: what it was when [`rotations::turn`] was last called.
+    pub fn directions(&self) -> &Var {
+        &self.directions
+    }
+
+    /// R₀ `[hidden, rank]` on the CPU.
     pub fn start(&self) -> &Tensor {
         &self.start
     }
-}
 
-/// The map X ↦ R as an operation of the graph; X is on the CPU.
-struct HouseholderMap {
-    base: Arc<Base>,
-}
-
-impl CustomOp1 for HouseholderMap {
-    fn name(&self) -> &'static str {
-        "householder-map"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let Some((start, end)) = layout.contiguous_offsets() else {
-            bail!("householder-map needs a contiguous matrix")
-        };
-        let (rows, columns) = layout.shape().dims2()?;
-        let original = from_rows(&storage.as_slice::<f32>()?[start..end], columns);
-        Ok((CpuStorage::F32(to_rows(&reflections::rotation(&self.base, &original))), (rows, columns).into()))
-    }
-
-    fn bwd(&self, original: &Tensor, _rotation: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        to_tensor(&reflections::rotation_gradient(&self.base, &to_columns(original)?, to_columns(gradient)?)).map(Some)
+    /// The base for kernels; `None` where they do not serve this rotation.
+    pub(super) fn base_on_device(&self) -> Option<&Tensor> {
+        self.base_on_device.as_ref()
     }
 }
 
 /// The base whose first columns are `start`.
-fn factored(start: &Tensor) -> Result<Arc<Base>> {
+fn factored(start: &Tensor) -> Result<Base> {
     let (reflections, signs) = Reflections::factor(to_columns(start)?);
-    Ok(Arc::new(Base::Factored { reflections, signs }))
-}
-
-/// X where R is its start: −I.
-fn unmoved(start: &Tensor) -> Result<Tensor> {
-    let (hidden, rank) = start.dims2()?;
-    to_tensor(&negative_unit_columns(hidden, rank))
+    Ok(Base::Factored { reflections, signs })
 }
 
 fn from_rows(rows: &[f32], columns: usize) -> Columns {
@@ -133,8 +140,8 @@ mod tests {
     fn at_its_start_the_rotation_is_the_start() {
         for (hidden, rank) in [(16, 1), (16, 4), (6, 6)] {
             let key = Key { seed: 1, purpose: Purpose::Start, epoch: 0, row: 0, site: 0, position: 0 };
-            let rotation = Rotation::random(hidden, rank, &mut key.stream()).unwrap();
-            let matrix = rotation.matrix(&Device::Cpu).unwrap();
+            let rotation = Rotation::random(hidden, rank, &mut key.stream(), &Device::Cpu).unwrap();
+            let matrix = rotation.matrix().unwrap();
             let difference = (matrix - rotation.start()).unwrap().abs().unwrap().max_all().unwrap();
             let difference = difference.to_scalar::<f32>().unwrap();
             assert!(difference < 1e-6, "{hidden} {rank}: {difference}");

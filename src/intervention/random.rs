@@ -46,11 +46,16 @@ pub const fn site(layer: usize, at: At, ordinal: usize) -> u64 {
 }
 
 impl Key {
+    /// The second number of the key.
+    pub fn purpose_and_epoch(self) -> u64 {
+        ((self.purpose as u64) << 48) | self.epoch as u64
+    }
+
     /// The stream of this key.
     pub fn stream(self) -> ChaCha8Rng {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&self.seed.to_le_bytes());
-        bytes[8..16].copy_from_slice(&(((self.purpose as u64) << 48) | self.epoch as u64).to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.purpose_and_epoch().to_le_bytes());
         bytes[16..24].copy_from_slice(&(self.row as u64).to_le_bytes());
         bytes[24..].copy_from_slice(&self.site.to_le_bytes());
         let mut stream = ChaCha8Rng::from_seed(bytes);
@@ -65,14 +70,6 @@ pub fn row_order(rows: usize, seed: u64, epoch: usize) -> Vec<usize> {
     let mut drawn: Vec<(u64, usize)> = (0..rows).map(|row| (draw(row), row)).collect();
     drawn.sort_unstable();
     drawn.into_iter().map(|(_, row)| row).collect()
-}
-
-/// Appends `width` factors of inverted dropout: 0 with probability `share`, else 1/(1 − share).
-pub fn push_dropout(mask: &mut Vec<f32>, key: Key, share: f64, width: usize) {
-    let mut stream = key.stream();
-    let threshold = (share * (u64::from(u32::MAX) + 1) as f64) as u64;
-    let kept = (1.0 / (1.0 - share)) as f32;
-    mask.extend((0..width).map(|_| if u64::from(stream.next_u32()) < threshold { 0.0 } else { kept }));
 }
 
 #[cfg(test)]
@@ -110,15 +107,5 @@ mod tests {
         let mut sorted = first;
         sorted.sort_unstable();
         assert_eq!(sorted, (0..100).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn dropout_drops_its_share_and_keeps_the_mean() {
-        let mut mask = Vec::new();
-        let key = Key { seed: 7, purpose: Purpose::Dropout, epoch: 0, row: 3, site: 5, position: 2 };
-        push_dropout(&mut mask, key, 0.25, 40_000);
-        let mean = mask.iter().sum::<f32>() / 40_000.0;
-        let dropped = mask.iter().filter(|factor| **factor == 0.0).count() as f64 / 40_000.0;
-        assert!((mean - 1.0).abs() < 0.02 && (dropped - 0.25).abs() < 0.01, "{mean} {dropped}");
     }
 }

@@ -1,7 +1,7 @@
 //! Products of Householder reflections, and R as a function of the reflections X that are trained.
 //!
-//! Plain arithmetic in f64, so that R stays orthonormal to the rounding of f32; [`super::orthogonal`] makes it an operation of the
-//! graph. A product of `rank` reflections is applied to `rank` columns in O(hidden·rank²).
+//! Plain arithmetic in f64, so that R stays orthonormal to the rounding of f32; [`super::rotations`] puts it to
+//! work. A product of `rank` reflections is applied to `rank` columns in O(hidden·rank²).
 
 /// Columns of a tall matrix.
 pub type Columns = Vec<Vec<f64>>;
@@ -56,8 +56,10 @@ impl Base {
 /// H₁H₂…H_r, where H_i = I − s_i v_i v_iᵀ, and v_i is 0 above row i and 1 in row i.
 #[derive(Debug)]
 pub struct Reflections {
-    vectors: Columns,
-    scales: Vec<f64>,
+    /// v_i
+    pub vectors: Columns,
+    /// s_i
+    pub scales: Vec<f64>,
 }
 
 impl Reflections {

@@ -85,7 +85,7 @@ pub fn tensors(interventions: &Interventions) -> candle_core::Result<Tensors> {
     let mut tensors = Tensors::new();
     for unit in &interventions.units {
         if let Directions::Rotation(rotation) = &unit.directions {
-            tensors.insert(format!("{}.rotate_layer", unit.name), rotation.matrix(&Device::Cpu)?.detach());
+            tensors.insert(format!("{}.rotate_layer", unit.name), rotation.matrix()?);
             tensors.insert(format!("{}.rotate_layer.start", unit.name), rotation.start().clone());
         }
         for Parameter { name, variable, .. } in unit.parameters() {
@@ -97,7 +97,6 @@ pub fn tensors(interventions: &Interventions) -> candle_core::Result<Tensors> {
 
 /// Puts saved values into the units; `path` is named in errors.
 pub fn restore(interventions: &mut Interventions, tensors: &Tensors, path: &Path) -> Result<()> {
-    let device = interventions.device.clone();
     for unit in &mut interventions.units {
         if let Directions::Rotation(rotation) = &mut unit.directions {
             let name = format!("{}.rotate_layer.start", unit.name);
@@ -106,8 +105,7 @@ pub fn restore(interventions: &mut Interventions, tensors: &Tensors, path: &Path
         }
         for Parameter { name, variable, .. } in unit.parameters() {
             let value = find(tensors, &name, variable.dims(), path)?;
-            let value = value.to_device(if variable.device().is_cpu() { &Device::Cpu } else { &device });
-            value.and_then(|value| variable.set(&value)).map_err(engine_failed)?;
+            value.to_device(variable.device()).and_then(|value| variable.set(&value)).map_err(engine_failed)?;
         }
     }
     let known = |name: &str| {

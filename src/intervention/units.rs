@@ -3,6 +3,7 @@
 use super::formula::{Edit, Parameters};
 use super::orthogonal::Rotation;
 use super::random::{Key, Purpose, site};
+use super::rotations;
 use super::{Activation, At, Intervention, Kind};
 use crate::data::positions::Segment;
 use candle_core::{Device, Result, Tensor, Var};
@@ -50,6 +51,15 @@ pub struct Parameter {
     /// Weight decay, where it is asked for, acts on free matrices only: never on biases, and never on a rotation, whose
     /// diagonal of −1 it would destroy.
     pub decays: bool,
+    /// The rotation that the variable is X of: graphs lead to its directions, not to the variable.
+    pub rotation: Option<Rotation>,
+}
+
+impl Parameter {
+    /// A parameter that graphs lead to.
+    pub fn plain(name: String, variable: &Var, decays: bool) -> Self {
+        Self { name, variable: variable.clone(), decays, rotation: None }
+    }
 }
 
 /// All units of an experiment, in the order in which they act.
@@ -61,7 +71,7 @@ pub struct Interventions {
     pub hidden: usize,
     /// By layer, then by the place in it as the layer computes, then in written order.
     pub units: Vec<Unit>,
-    /// Where W, b and W₂ are; rotations are on the CPU.
+    /// Where everything trainable is.
     pub device: Device,
 }
 
@@ -85,22 +95,24 @@ impl Interventions {
         self.units.iter().flat_map(Unit::parameters).collect()
     }
 
-    /// The edits of all units, in their order, as nodes of a new graph: R is computed here, once for all uses in a step.
+    /// The edits of all units, in their order, as nodes of a new graph. R is worked out here, for all units at once and for all uses in a
+    /// step; it is a leaf of the graph, and stays as it is until the next call.
     pub fn edits(&self) -> Result<Vec<Edit>> {
-        self.units.iter().map(|unit| unit.edit(&self.device)).collect()
+        let rotations: Vec<&Rotation> = self.units.iter().filter_map(Unit::rotation).collect();
+        rotations::turn(&rotations)?;
+        self.units.iter().map(Unit::edit).collect()
     }
 }
 
 impl Unit {
     /// The trainable tensors, in a fixed order.
     pub fn parameters(&self) -> Vec<Parameter> {
-        let named = |end: &str, variable: &Var, decays| Parameter {
-            name: format!("{}.{end}", self.name),
-            variable: variable.clone(),
-            decays,
-        };
+        let named = |end: &str, variable, decays| Parameter::plain(format!("{}.{end}", self.name), variable, decays);
         let mut parameters = match &self.directions {
-            Directions::Rotation(rotation) => vec![named("rotate_layer.original", rotation.original(), false)],
+            Directions::Rotation(rotation) => {
+                let original = named("rotate_layer.original", rotation.original(), false);
+                vec![Parameter { rotation: Some(rotation.clone()), ..original }]
+            }
             Directions::Projection { weight, bias } => {
                 let bias = bias.iter().map(|bias| named("projection.bias", bias, false));
                 std::iter::once(named("projection.weight", weight, true)).chain(bias).collect()
@@ -111,9 +123,16 @@ impl Unit {
         parameters
     }
 
-    fn edit(&self, device: &Device) -> Result<Edit> {
+    fn rotation(&self) -> Option<&Rotation> {
+        match &self.directions {
+            Directions::Rotation(rotation) => Some(rotation),
+            Directions::Projection { .. } => None,
+        }
+    }
+
+    fn edit(&self) -> Result<Edit> {
         let (directions, directions_bias) = match &self.directions {
-            Directions::Rotation(rotation) => (rotation.matrix(device)?.t()?.contiguous()?, None),
+            Directions::Rotation(rotation) => (rotation.directions().as_tensor().clone(), None),
             Directions::Projection { weight, bias } => {
                 (weight.as_tensor().clone(), bias.as_ref().map(|bias| bias.as_tensor().clone()))
             }
@@ -171,7 +190,7 @@ impl Start<'_> {
     fn unit(&self, block: &Intervention, name: String, layer: usize, segments: Vec<Segment>) -> Result<Unit> {
         let entry = block.kind.entry();
         let directions = if entry.orthonormal {
-            Directions::Rotation(Rotation::random(self.hidden, self.rank, &mut self.stream(0))?)
+            Directions::Rotation(Rotation::random(self.hidden, self.rank, &mut self.stream(0), self.device)?)
         } else {
             let bias = block.bias.then(|| self.linear(1, self.rank)).transpose()?;
             Directions::Projection { weight: self.linear(0, (self.rank, self.hidden))?, bias }

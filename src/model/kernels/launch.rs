@@ -19,6 +19,8 @@ pub struct Launch<'a> {
     arguments: Vec<u64>,
     /// Keeps what the arguments point to.
     held: Vec<StorageRef<'a>>,
+    /// Tables of pointers, on the device.
+    tables: Vec<Tensor>,
 }
 
 impl<'a> Launch<'a> {
@@ -34,6 +36,7 @@ impl<'a> Launch<'a> {
             shared_bytes: 0,
             arguments: Vec::new(),
             held: Vec::new(),
+            tables: Vec::new(),
         })
     }
 
@@ -107,6 +110,28 @@ impl<'a> Launch<'a> {
 
     /// A pointer to a contiguous tensor, to read, or to write where nothing else reads: see [`Launch::run`].
     pub fn tensor(mut self, tensor: &'a Tensor) -> Result<Self> {
+        let pointer = self.pointer(tensor)?;
+        self.arguments.push(pointer);
+        Ok(self)
+    }
+
+    /// Pointers to any number of contiguous tensors, as one pointer to a table of them, which is copied to the device. Each is to be read
+    /// or written as [`Launch::tensor`] says.
+    pub fn tensors(mut self, tensors: impl IntoIterator<Item = &'a Tensor>) -> Result<Self> {
+        let pointers: Vec<i64> =
+            tensors.into_iter().map(|tensor| Ok(self.pointer(tensor)? as i64)).collect::<Result<_>>()?;
+        if pointers.is_empty() {
+            self.arguments.push(0);
+            return Ok(self);
+        }
+        let count = pointers.len();
+        let table = Tensor::from_vec(pointers, count, &self.device)?;
+        self.arguments.push(address(&table.storage_and_layout().0)?);
+        self.tables.push(table);
+        Ok(self)
+    }
+
+    fn pointer(&mut self, tensor: &'a Tensor) -> Result<u64> {
         if !tensor.device().same_device(&self.device) {
             bail!("{} got a tensor of {:?} on {:?}", self.kernel, tensor.device(), self.device);
         }
@@ -114,9 +139,9 @@ impl<'a> Launch<'a> {
         let Some((start, _)) = layout.contiguous_offsets() else {
             bail!("{} needs contiguous tensors, got {:?}", self.kernel, layout)
         };
-        self.arguments.push(address(&storage)? + (start * tensor.dtype().size_in_bytes()) as u64);
+        let pointer = address(&storage)? + (start * tensor.dtype().size_in_bytes()) as u64;
         self.held.push(storage);
-        Ok(self)
+        Ok(pointer)
     }
 
     /// As [`Launch::tensor`], or a null pointer.
@@ -137,6 +162,13 @@ impl<'a> Launch<'a> {
             Err(_) => bail!("{} cannot count to {number}", self.kernel),
         }
         Ok(self)
+    }
+
+    /// An `unsigned long long`.
+    #[must_use]
+    pub fn long(mut self, number: u64) -> Self {
+        self.arguments.push(number);
+        self
     }
 
     /// A `float`.
