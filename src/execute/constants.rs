@@ -1,280 +1,344 @@
 //! The constant states of rows: computed once, by themselves, and kept.
 //!
 //! A row's prompt is a segment, and so is the target behind it. What is kept of a segment are whole layers, computed by one call whose
-//! shape depends on the segment alone: found in the cache or computed anew, in this run or in another, the bits are the same.
+//! shape depends on the segment alone: found or computed anew, in this run or in another, on the device or not, the bits are the same.
 
+use super::arena::{Arena, Arrival};
 use super::batch::groups;
+use super::constant_pass::{Job, Tables, compute, names, union};
+use super::lines::Lines;
+use super::records::{Records, Unsaved};
 use super::works::RowWork;
-use crate::digest;
-use crate::model::branch::{Branch, Run, Source};
-use crate::model::decoder::{Decoder, NoEdits, Watch};
-use crate::model::pass::{self, Join, Leaving, Pass, Stage};
-use crate::plan::passes::{Depth, Kept, Tokens};
-use crate::store::frozen::{Found, FrozenCache, Item, ItemKind};
-use candle_core::{DType, Result, Tensor, bail};
+use crate::model::decoder::Decoder;
+use crate::plan::passes::{Kept, Tokens};
+use crate::store::frozen::{Found, FrozenCache, ItemKind, ItemName};
+use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 
-/// What is named in a record: keys of a block, or states at a point.
-type Name = (ItemKind, u32);
-
-/// Tokens of rows whose constants are computed at once.
+/// Tokens whose constants are computed at once.
 const GROUP_TOKENS: usize = 2048;
 
 /// The constants of one row.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Constants {
-    segments: Vec<Segment>,
+    /// Its prompt, and its target, where constants are kept of them.
+    segments: Vec<Rc<Segment>>,
 }
 
-/// The constants of one segment of a row: for each name a line of bytes for each token.
+/// The constants of a segment, which several rows may have in common: for each name a line for each token.
 struct Segment {
+    /// Among those of the batch.
+    number: usize,
     tokens: Range<usize>,
-    held: Held,
+    /// On the device: the tables and the first line in each.
+    on_device: BTreeMap<ItemName, (Tensor, usize)>,
+    /// In memory, or in a mapped file.
+    found: Option<Found>,
 }
 
-enum Held {
-    /// In memory, or in a mapped file.
-    Found(Found),
-    Computed(BTreeMap<Name, Vec<u8>>),
+/// Constants of tokens that follow each other in a segment.
+pub struct Piece<'a> {
+    /// The number of the segment: where number and tokens are the same, so are lines.
+    pub segment: usize,
+    pub tokens: Range<usize>,
+    pub lines: Lines<'a>,
 }
 
 /// Where constants come from.
 pub struct ConstantRows<'a> {
-    pub decoder: &'a Decoder,
-    /// Where they are kept, and what stands for the weights, the precision, the kind of device and the version of our numerics.
-    pub cache: Option<(&'a FrozenCache, String)>,
+    decoder: &'a Decoder,
+    /// Where they are kept for other runs.
+    records: Option<Records<'a>>,
+    /// Where they stay on the device.
+    arena: Option<&'a RefCell<Arena>>,
+    /// What lies in the arena and is still to be saved, in the groups in which it was computed. Reading it waits for the device, so it is put off
+    /// until the pass that wants it is under way.
+    unsaved: RefCell<Vec<Vec<Unsaved>>>,
 }
 
 impl Constants {
-    /// Appends the keys and values of tokens in a block, line after line.
-    pub fn keys(&self, layer: usize, tokens: &Tokens, bytes: &mut Vec<u8>) -> Result<()> {
-        self.lines((ItemKind::Keys, layer as u32), tokens, bytes)
+    /// The keys and values of tokens in a block, in their order.
+    pub fn keys(&self, layer: usize, tokens: &Tokens) -> Result<Vec<Piece<'_>>> {
+        self.pieces((ItemKind::Keys, layer as u32), tokens)
     }
 
-    /// Appends the states of tokens at a point, line after line.
-    pub fn states(&self, point: usize, tokens: &Tokens, bytes: &mut Vec<u8>) -> Result<()> {
-        self.lines((ItemKind::States, point as u32), tokens, bytes)
+    /// The states of tokens at a point, in their order.
+    pub fn states(&self, point: usize, tokens: &Tokens) -> Result<Vec<Piece<'_>>> {
+        self.pieces((ItemKind::States, point as u32), tokens)
     }
 
-    fn lines(&self, name: Name, tokens: &Tokens, bytes: &mut Vec<u8>) -> Result<()> {
-        let mut missing = tokens.len();
-        for Segment { tokens: segment, held } in &self.segments {
-            let wanted = tokens.and(&segment.clone().into());
-            if wanted.is_empty() {
+    fn pieces(&self, name: ItemName, tokens: &Tokens) -> Result<Vec<Piece<'_>>> {
+        let (mut missing, mut pieces) = (tokens.len(), Vec::new());
+        for segment in &self.segments {
+            let wanted = tokens.and(&segment.tokens.clone().into());
+            for range in wanted.ranges() {
+                let Some(lines) = segment.lines(name, range) else { bail!("the constants of a row lack {name:?}") };
+                pieces.push(Piece { segment: segment.number, tokens: range.clone(), lines });
+                missing -= range.len();
+            }
+        }
+        if missing > 0 { bail!("the constants of a row lack {missing} tokens") } else { Ok(pieces) }
+    }
+}
+
+impl Segment {
+    fn lines(&self, name: ItemName, tokens: &Range<usize>) -> Option<Lines<'_>> {
+        let own = tokens.start - self.tokens.start..tokens.end - self.tokens.start;
+        if let Some((table, first)) = self.on_device.get(&name) {
+            return Some(Lines::Table(table.clone(), first + own.start..first + own.end));
+        }
+        let values = self.found.as_ref()?.values(name.0, name.1)?;
+        let width = values.len() / self.tokens.len();
+        Some(Lines::Host(&values[own.start * width..own.end * width]))
+    }
+}
+
+/// A segment on its way.
+struct Wanted<'a> {
+    start: usize,
+    /// Of the row up to the segment's end.
+    tokens: &'a [u32],
+    kept: Kept,
+    /// What of it the arena lacks.
+    missing: Vec<ItemName>,
+    found: Option<Found>,
+    computed: Option<Computed>,
+}
+
+/// Where a segment was computed.
+struct Computed {
+    tables: Arc<Tables>,
+    first: usize,
+    /// The group, among those of the batch.
+    group: usize,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(start: usize, tokens: &'a [u32], kept: Kept) -> Self {
+        Self { start, tokens, kept, missing: Vec::new(), found: None, computed: None }
+    }
+
+    fn length(&self) -> usize {
+        self.tokens.len() - self.start
+    }
+
+    /// Its missing lines, if they are at hand.
+    fn lines(&self) -> Option<BTreeMap<ItemName, Lines<'_>>> {
+        let line = |name: &ItemName| {
+            let lines = match (&self.computed, &self.found) {
+                (Some(Computed { tables, first, .. }), _) => {
+                    Lines::Table(tables.get(name)?.clone(), *first..first + self.length())
+                }
+                (None, found) => Lines::Host(found.as_ref()?.values(name.0, name.1)?),
+            };
+            Some((*name, lines))
+        };
+        self.missing.iter().map(line).collect()
+    }
+}
+
+impl<'a> ConstantRows<'a> {
+    /// Constants of a decoder, kept where there are records; on the device where there is an arena, which is the decoder's.
+    pub fn new(decoder: &'a Decoder, records: Option<(&'a FrozenCache, String)>) -> Self {
+        let records = records.map(|(cache, model)| Records { cache, model });
+        Self { decoder, records, arena: None, unsaved: RefCell::default() }
+    }
+
+    /// Lets constants stay on the device.
+    pub fn stay_in(&mut self, arena: &'a RefCell<Arena>) {
+        self.arena = Some(arena);
+    }
+
+    /// The constants of rows, and whether none of a row's had to be computed.
+    ///
+    /// What rows have in common is looked up and computed once. What is missing is computed for several rows at once, layer after layer, but
+    /// each row by calls of the shape that it has alone.
+    pub fn of(&self, rows: &[(&[u32], &RowWork)]) -> Result<Vec<(Constants, bool)>> {
+        self.save_unsaved()?;
+        let (mut wanted, of_rows) = distinct(rows);
+        if let Some(arena) = self.arena {
+            let arena = arena.borrow();
+            for segment in &mut wanted {
+                if let Some(there) = arena.find(segment.start, segment.tokens) {
+                    segment.missing.retain(|name| !there.contains_key(name));
+                }
+            }
+        }
+        if let Some(records) = &self.records {
+            let lacking = wanted.par_iter_mut().filter(|segment| !segment.missing.is_empty());
+            lacking.for_each(|segment| {
+                segment.found = records.find(segment.start, segment.tokens, &segment.missing);
+            });
+        }
+        self.admit(&mut wanted, |segment| segment.found.is_some())?;
+        let computed: Vec<bool> =
+            wanted.iter().map(|segment| !segment.missing.is_empty() && segment.found.is_none()).collect();
+        self.compute(&mut wanted)?;
+        let segments: Vec<Rc<Segment>> =
+            wanted.into_iter().enumerate().map(|(number, wanted)| Rc::new(self.settled(number, wanted))).collect();
+        let row = |of_row: [Option<usize>; 2]| {
+            let numbers = || of_row.iter().flatten();
+            let segments = numbers().map(|&number| segments[number].clone()).collect();
+            (Constants { segments }, !numbers().any(|&number| computed[number]))
+        };
+        Ok(of_rows.into_iter().map(row).collect())
+    }
+
+    /// Computes what is neither in the arena nor found, and keeps it.
+    fn compute(&self, wanted: &mut [Wanted<'_>]) -> Result<()> {
+        // By prompt: the number of the prompt's own segment, if it is to be computed, and those of targets.
+        let mut prompts: BTreeMap<&[u32], usize> = BTreeMap::new();
+        let mut jobs: Vec<(Job<'_>, Option<usize>, Vec<usize>)> = Vec::new();
+        for (number, segment) in wanted.iter().enumerate() {
+            if segment.missing.is_empty() || segment.found.is_some() {
                 continue;
             }
-            let Some(values) = held.get(name) else { bail!("the constants of a row lack {name:?}") };
-            let width = values.len() / segment.len();
-            for range in wanted.ranges() {
-                bytes.extend_from_slice(
-                    &values[(range.start - segment.start) * width..(range.end - segment.start) * width],
-                );
+            let (prompt, target) = match segment.start {
+                0 => (segment.tokens, &[][..]),
+                start => segment.tokens.split_at(start),
+            };
+            let job = *prompts.entry(prompt).or_insert(jobs.len());
+            if job == jobs.len() {
+                jobs.push((Job { prompt, kept: Kept::default(), targets: Vec::new() }, None, Vec::new()));
             }
-            missing -= wanted.len();
+            let (job, own, targets) = &mut jobs[job];
+            if segment.start == 0 {
+                (job.kept, *own) = (segment.kept.clone(), Some(number));
+            } else {
+                job.targets.push((target, segment.kept.clone()));
+                targets.push(number);
+            }
         }
-        if missing > 0 { bail!("the constants of a row lack {missing} tokens") } else { Ok(()) }
-    }
-}
-
-impl Held {
-    fn get(&self, name: Name) -> Option<&[u8]> {
-        match self {
-            Held::Found(found) => found.values(name.0, name.1),
-            Held::Computed(values) => values.get(&name).map(Vec::as_slice),
-        }
-    }
-}
-
-impl ConstantRows<'_> {
-    /// The constants of rows, and whether all of a row's were found in the cache.
-    ///
-    /// What is missing is computed for several rows at once, layer after layer, but each row by calls of the shape that it has alone.
-    pub fn of(&self, rows: &[(&[u32], &RowWork)]) -> Result<Vec<(Constants, bool)>> {
-        let mut found: Vec<[Option<Segment>; 2]> =
-            rows.par_iter().map(|(tokens, work)| self.find(tokens, work)).collect();
-        let missing: Vec<usize> = (0..rows.len()).filter(|&row| is_missing(rows[row].1, &found[row])).collect();
-        for group in groups(missing.clone(), GROUP_TOKENS, |&row| rows[row].0.len()) {
-            let group_rows: Vec<_> = group.iter().map(|&row| rows[row]).collect();
-            for (row, computed) in group.iter().zip(self.compute(&group_rows)?) {
-                for (place, segment) in computed.into_iter().enumerate() {
-                    if let (None, Some(segment)) = (&found[*row][place], segment) {
-                        self.keep(rows[*row].0, &segment);
-                        found[*row][place] = Some(segment);
-                    }
+        for (group, jobs) in groups(jobs, GROUP_TOKENS, |(job, ..)| job.tokens()).into_iter().enumerate() {
+            let (jobs, numbers): (Vec<_>, Vec<_>) =
+                jobs.into_iter().map(|(job, own, targets)| (job, (own, targets))).unzip();
+            let [of_prompts, of_targets] = compute(self.decoder, &jobs)?.map(Arc::new);
+            let (mut in_prompts, mut in_targets) = (0, 0);
+            for (job, (own, targets)) in jobs.iter().zip(numbers) {
+                if let Some(number) = own {
+                    wanted[number].computed = Some(Computed { tables: of_prompts.clone(), first: in_prompts, group });
+                }
+                in_prompts += job.prompt.len();
+                for number in targets {
+                    wanted[number].computed = Some(Computed { tables: of_targets.clone(), first: in_targets, group });
+                    in_targets += wanted[number].length();
                 }
             }
-        }
-        let whole = |(row, segments): (usize, [Option<Segment>; 2])| {
-            (Constants { segments: segments.into_iter().flatten().collect() }, missing.binary_search(&row).is_err())
-        };
-        Ok(found.into_iter().enumerate().map(whole).collect())
-    }
-
-    /// What the cache has of a row's segments.
-    fn find(&self, tokens: &[u32], work: &RowWork) -> [Option<Segment>; 2] {
-        work.segments().map(|(range, kept)| {
-            let (cache, key) = self.key(tokens, &range).filter(|_| !names(kept).is_empty())?;
-            let held = Held::Found(cache.get(&key, &names(kept))?);
-            Some(Segment { tokens: range, held })
-        })
-    }
-
-    fn keep(&self, tokens: &[u32], segment: &Segment) {
-        if let (Some((cache, key)), Held::Computed(values)) = (self.key(tokens, &segment.tokens), &segment.held) {
-            let item = |(&(kind, layer), values)| Item { kind, layer, values: Vec::as_slice(values) };
-            cache.put(&key, &values.iter().map(item).collect::<Vec<_>>());
-        }
-    }
-
-    /// Names a segment by its model, and by the tokens up to its end and where it begins.
-    fn key(&self, tokens: &[u32], range: &Range<usize>) -> Option<(&FrozenCache, String)> {
-        let (cache, model) = self.cache.as_ref()?;
-        Some((cache, digest::of(digest::json(&(model, range.start, &tokens[..range.end])))))
-    }
-
-    /// Runs the untouched blocks on the prompts of rows, and then on the targets behind them.
-    fn compute(&self, rows: &[(&[u32], &RowWork)]) -> Result<Vec<[Option<Segment>; 2]>> {
-        let all =
-            |place: usize| rows.iter().map(|(_, work)| &work.kept[place]).fold(Kept::default(), |a, b| union(&a, b));
-        let (of_prompts, of_targets) = (all(0), all(1));
-        let span = |place: usize| {
-            move |(tokens, work): &(&[u32], &RowWork)| {
-                let range = work.segments()[place].0.clone();
-                Span { start: range.start, tokens: tokens[range].to_vec() }
-            }
-        };
-        let prompts: Vec<Span> = rows.iter().map(span(0)).collect();
-        let before = self.run(&prompts, &union(&of_prompts, &needed_before(&of_targets)), &BTreeMap::new())?;
-        let targets: Vec<Span> = rows.iter().map(span(1)).collect();
-        let after = match names(&of_targets).is_empty() {
-            true => BTreeMap::new(),
-            false => self.run(&targets, &of_targets, &before)?,
-        };
-        let (mut starts, mut segments) = ([0, 0], Vec::with_capacity(rows.len()));
-        for (_, work) in rows {
-            let mut of_row = [None, None];
-            for (place, (range, kept)) in work.segments().into_iter().enumerate() {
-                let (computed, start) = (if place == 0 { &before } else { &after }, starts[place]);
-                starts[place] += range.len();
-                if range.is_empty() || names(kept).is_empty() {
-                    continue;
-                }
-                let value = |name: &Name| match computed.get(name) {
-                    Some(lines) => Ok((*name, raw(&lines.narrow(0, start, range.len())?)?)),
-                    None => bail!("a pass over constants did not compute {name:?}"),
-                };
-                let values = names(kept).iter().map(value).collect::<Result<_>>()?;
-                of_row[place] = Some(Segment { tokens: range, held: Held::Computed(values) });
-            }
-            segments.push(of_row);
-        }
-        Ok(segments)
-    }
-
-    /// Runs the untouched blocks on spans of rows, behind the keys of what goes before each: `before` has those of all rows.
-    fn run(&self, spans: &[Span], kept: &Kept, before: &BTreeMap<Name, Tensor>) -> Result<BTreeMap<Name, Tensor>> {
-        let decoder = self.decoder;
-        let layers = decoder.config().layers;
-        let Depth { blocks: whole, keys: last } = Depth::of(kept);
-        let (mut fresh, mut seen, mut branches) = (0, 0, Vec::new());
-        for Span { start, tokens } in spans {
-            let new = Run { source: Source::Fresh, start: fresh, length: tokens.len(), position: *start };
-            let old = Run { source: Source::Past, start: seen, length: *start, position: 0 };
-            let keys = [old, new].into_iter().filter(|run| run.length > 0).collect();
-            let queries = if tokens.is_empty() { Vec::new() } else { vec![new] };
-            branches.push(Branch { queries, keys });
-            (fresh, seen) = (fresh + tokens.len(), seen + start);
-        }
-        if fresh == 0 {
-            return Ok(BTreeMap::new());
-        }
-        let positions: Vec<usize> = spans.iter().flat_map(|span| span.start..span.start + span.tokens.len()).collect();
-        let apart: Vec<usize> = spans.iter().map(|span| span.tokens.len()).filter(|&length| length > 0).collect();
-        let stage = |branches, leaving| {
-            let stage = decoder.stage(branches, &positions, seen, leaving)?;
-            Ok::<_, candle_core::Error>(Arc::new(Stage { apart: apart.clone(), ..stage }))
-        };
-        let silent = branches.iter().map(|branch| Branch { queries: Vec::new(), ..branch.clone() }).collect();
-        let (asking, silent) = (stage(branches, Leaving::All)?, stage(silent, Leaving::Nobody)?);
-        let stage = |layer| match layer {
-            _ if layer < whole => Some(asking.clone()),
-            _ if layer < last => Some(silent.clone()),
-            _ => None,
-        };
-        let ids: Vec<u32> = spans.iter().flat_map(|span| span.tokens.iter().copied()).collect();
-        let ids = Tensor::from_vec(ids, fresh, decoder.device())?;
-        let mut joins: Vec<Option<Join>> = (0..=layers).map(|_| None).collect();
-        joins[0] = Some(Join { constants: Some(pass::Constants::Embeddings(ids)), order: None });
-        let past = |layer| before.get(&(ItemKind::Keys, layer as u32)).filter(|_| layer < whole && seen > 0).cloned();
-        let stages = (0..layers).map(stage).collect();
-        let pass = Pass { stages, joins, past: (0..layers).map(past).collect(), recompute: false };
-        let mut collector = Collector { kept, found: BTreeMap::new() };
-        decoder.run(&pass, &NoEdits, Some(&mut collector))?;
-        Ok(collector.found)
-    }
-}
-
-/// Tokens of one row, and the position of the first.
-struct Span {
-    start: usize,
-    tokens: Vec<u32>,
-}
-
-/// Whether a row has constants that were not found.
-fn is_missing(work: &RowWork, found: &[Option<Segment>; 2]) -> bool {
-    work.kept.iter().zip(found).any(|(kept, found)| !names(kept).is_empty() && found.is_none())
-}
-
-/// Keeps what is asked for as a pass goes by.
-struct Collector<'a> {
-    kept: &'a Kept,
-    found: BTreeMap<Name, Tensor>,
-}
-
-impl Watch for Collector<'_> {
-    fn keys(&mut self, layer: usize, fresh: &Tensor, _: Option<&Tensor>) -> Result<()> {
-        if self.kept.keys.contains(&layer) {
-            self.found.insert((ItemKind::Keys, layer as u32), fresh.clone());
+            let of_group = |segment: &Wanted<'_>| segment.computed.as_ref().is_some_and(|at| at.group == group);
+            self.admit(wanted, of_group)?;
+            self.save(wanted, of_group, [&of_prompts, &of_targets])?;
         }
         Ok(())
     }
 
-    fn stream(&mut self, point: usize, states: &Tensor) -> Result<()> {
-        if self.kept.states.contains(&point) {
-            self.found.insert((ItemKind::States, point as u32), states.clone());
+    /// Lets segments whose lines are at hand into the arena, as far as there is room.
+    fn admit(&self, wanted: &mut [Wanted<'_>], of: impl Fn(&Wanted<'_>) -> bool) -> Result<()> {
+        let Some(arena) = self.arena else { return Ok(()) };
+        let asking = wanted.iter().enumerate().filter(|(_, segment)| !segment.missing.is_empty() && of(segment));
+        let (mut numbers, mut arrivals) = (Vec::new(), Vec::new());
+        for (number, segment) in asking {
+            let Some(lines) = segment.lines() else { continue };
+            numbers.push(number);
+            arrivals.push(Arrival { start: segment.start, tokens: segment.tokens, lines });
+        }
+        let admitted = arena.borrow_mut().admit(&arrivals)?;
+        drop(arrivals);
+        for (number, _) in numbers.into_iter().zip(admitted).filter(|(_, admitted)| *admitted) {
+            wanted[number].missing.clear();
+            wanted[number].found = None;
         }
         Ok(())
     }
+
+    /// Saves what was computed: at once what is outside of the arena, since its tables go when the pass is made.
+    fn save(
+        &self,
+        wanted: &mut [Wanted<'_>],
+        of: impl Fn(&Wanted<'_>) -> bool,
+        tables: [&Arc<Tables>; 2],
+    ) -> Result<()> {
+        let Some(records) = &self.records else { return Ok(()) };
+        let (mut inside, mut outside) = (Vec::new(), [Vec::new(), Vec::new()]);
+        for segment in wanted.iter_mut().filter(|segment| of(segment)) {
+            let (key, length) = (records.key(segment.start, segment.tokens), segment.length());
+            if segment.missing.is_empty() {
+                let arena = self.arena.map(RefCell::borrow);
+                let first = arena.as_ref().and_then(|arena| arena.find(segment.start, segment.tokens));
+                inside.push(Unsaved { key, length, first: first.cloned().unwrap_or_default() });
+                segment.computed = None;
+            } else if let Some(Computed { tables: own, first, .. }) = &segment.computed {
+                let first = names(&segment.kept).into_iter().map(|name| (name, *first)).collect();
+                outside[usize::from(!Arc::ptr_eq(own, tables[0]))].push(Unsaved { key, length, first });
+            }
+        }
+        for (segments, tables) in outside.iter().zip(tables) {
+            records.save(segments, tables)?;
+        }
+        if !inside.is_empty() {
+            self.unsaved.borrow_mut().push(inside);
+        }
+        Ok(())
+    }
+
+    /// Saves what was put off.
+    fn save_unsaved(&self) -> Result<()> {
+        let (Some(records), Some(arena)) = (&self.records, self.arena) else { return Ok(()) };
+        for group in self.unsaved.take() {
+            let arena = arena.borrow();
+            let names: BTreeSet<ItemName> = group.iter().flat_map(|segment| segment.first.keys().copied()).collect();
+            let tables = names.into_iter().filter_map(|name| Some((name, arena.table(name)?.clone())));
+            records.save(&group, &tables.collect())?;
+        }
+        Ok(())
+    }
+
+    /// A segment with all its lines, wherever they are now.
+    fn settled(&self, number: usize, wanted: Wanted<'_>) -> Segment {
+        let mut on_device = BTreeMap::new();
+        if let Some(arena) = self.arena {
+            let arena = arena.borrow();
+            let there = arena.find(wanted.start, wanted.tokens).into_iter().flatten();
+            on_device.extend(there.filter_map(|(name, first)| Some((*name, (arena.table(*name)?.clone(), *first)))));
+        }
+        if let Some(Computed { tables, first, .. }) = &wanted.computed {
+            let computed = |name: &ItemName| Some((*name, (tables.get(name)?.clone(), *first)));
+            on_device.extend(wanted.missing.iter().filter_map(computed));
+        }
+        Segment { number, tokens: wanted.start..wanted.tokens.len(), on_device, found: wanted.found }
+    }
 }
 
-fn names(kept: &Kept) -> Vec<Name> {
-    let keys = kept.keys.iter().map(|&layer| (ItemKind::Keys, layer as u32));
-    keys.chain(kept.states.iter().map(|&point| (ItemKind::States, point as u32))).collect()
+impl Drop for ConstantRows<'_> {
+    /// What cannot be saved any more is computed again when it is needed.
+    fn drop(&mut self) {
+        let _ = self.save_unsaved();
+    }
 }
 
-/// What a segment needs of the one before it.
-fn needed_before(kept: &Kept) -> Kept {
-    Kept { keys: (0..Depth::of(kept).blocks).collect(), states: Vec::new() }
-}
-
-fn union(a: &Kept, b: &Kept) -> Kept {
-    let both = |a: &[usize], b: &[usize]| {
-        std::collections::BTreeSet::from_iter(a.iter().chain(b).copied()).into_iter().collect()
-    };
-    Kept { keys: both(&a.keys, &b.keys), states: both(&a.states, &b.states) }
-}
-
-/// The bytes of a tensor, as they lie in memory.
-fn raw(tensor: &Tensor) -> Result<Vec<u8>> {
-    let flat = tensor.flatten_all()?;
-    Ok(match tensor.dtype() {
-        DType::F32 => flat.to_vec1::<f32>()?.into_iter().flat_map(f32::to_ne_bytes).collect(),
-        DType::F64 => flat.to_vec1::<f64>()?.into_iter().flat_map(f64::to_ne_bytes).collect(),
-        DType::F16 => flat.to_vec1::<half::f16>()?.into_iter().flat_map(half::f16::to_ne_bytes).collect(),
-        DType::BF16 => flat.to_vec1::<half::bf16>()?.into_iter().flat_map(half::bf16::to_ne_bytes).collect(),
-        other => bail!("constants of a row cannot be kept as {other:?}"),
-    })
+/// The segments of rows, those that several rows have in common once, and the numbers of each row's.
+fn distinct<'a>(rows: &[(&'a [u32], &RowWork)]) -> (Vec<Wanted<'a>>, Vec<[Option<usize>; 2]>) {
+    let mut numbers: BTreeMap<(usize, &[u32]), usize> = BTreeMap::new();
+    let mut wanted: Vec<Wanted<'_>> = Vec::new();
+    let mut of_rows = Vec::with_capacity(rows.len());
+    for (tokens, work) in rows {
+        of_rows.push(work.segments().map(|(range, kept)| {
+            if range.is_empty() || names(kept).is_empty() {
+                return None;
+            }
+            let tokens = &tokens[..range.end];
+            let number = *numbers.entry((range.start, tokens)).or_insert(wanted.len());
+            match wanted.get_mut(number) {
+                Some(known) => known.kept = union(&known.kept, kept),
+                None => wanted.push(Wanted::new(range.start, tokens, kept.clone())),
+            }
+            Some(number)
+        }));
+    }
+    wanted.iter_mut().for_each(|segment| segment.missing = names(&segment.kept));
+    (wanted, of_rows)
 }

@@ -1,5 +1,6 @@
 //! A frozen model together with what the plan knows of an experiment's edits: from encoded rows to forward passes.
 
+use super::arena::Arena;
 use super::constants::ConstantRows;
 use super::loaded::LoadedModel;
 use super::pack::{PackRow, Packed};
@@ -11,6 +12,7 @@ use crate::plan::passes::Passes;
 use crate::plan::{Experiment, Intervention, NUMERICS};
 use crate::store::frozen::FrozenCache;
 use candle_core::Result;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// A model, and where an experiment edits it.
@@ -50,8 +52,17 @@ impl<'a> Engine<'a> {
             (cache, digest::of(digest::json(&(weights, dtype, device, NUMERICS))))
         };
         let cache = cache.filter(|(cache, _)| passes.hoist && cache.is_on()).map(named);
-        let constants = ConstantRows { decoder, cache };
+        let constants = ConstantRows::new(decoder, cache);
         Self { decoder, works: Works::new(decoder.config(), interventions, passes), constants }
+    }
+
+    /// Lets constants stay on the device, in the arena of this decoder, where they are kept at all.
+    #[must_use]
+    pub fn with_arena(mut self, arena: &'a RefCell<Arena>) -> Self {
+        if self.passes().hoist {
+            self.constants.stay_in(arena);
+        }
+        self
     }
 
     /// The engine of an experiment on its model.

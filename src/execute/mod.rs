@@ -3,9 +3,11 @@
 //! [`experiment`] joins the stages of one experiment to its run folder; everything else here knows no folders of runs.
 
 pub mod along;
+pub mod arena;
 pub mod batch;
 pub mod checkpoint;
 mod choices;
+mod constant_pass;
 pub mod constants;
 pub mod engine;
 pub mod evaluate;
@@ -13,11 +15,13 @@ pub mod event;
 pub mod experiment;
 pub mod generate;
 pub mod gradients;
+pub mod lines;
 pub mod loaded;
 mod many;
 pub mod optimizer;
 pub mod pack;
 pub mod record;
+mod records;
 pub mod rows;
 pub mod schedule;
 pub mod strands;

@@ -1,6 +1,7 @@
 //! From rows to a forward pass: tokens packed block by block, shared beginnings once, constants where they join.
 
-use super::constants::Constants;
+use super::constants::{Constants, Piece};
+use super::lines::{Form, Lines, common_table};
 use super::strands::{Strand, Strands};
 use super::works::RowWork;
 use crate::intervention::edits::{Places, PromptPlace};
@@ -10,7 +11,9 @@ use crate::model::ops::rows::Selection;
 use crate::model::pass::{self, Join, Leaving, Pass, Stage};
 use crate::model::place::At;
 use crate::plan::passes::Tokens;
+use crate::store::frozen::ItemKind;
 use candle_core::{DType, Result, Tensor};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -44,6 +47,19 @@ struct Layout {
     total: usize,
 }
 
+/// The constant keys of a block.
+struct Past {
+    table: Option<Tensor>,
+    /// For each row where its keys lie.
+    placed: Vec<Vec<Placed>>,
+}
+
+/// Tokens of a row that follow each other in a table, and the line of the first.
+struct Placed {
+    tokens: Range<usize>,
+    line: usize,
+}
+
 impl Packed {
     /// Packs rows; with `share`, what they begin with alike is there once.
     pub fn new(decoder: &Decoder, rows: &[PackRow<'_>], share: bool) -> Result<Self> {
@@ -63,8 +79,8 @@ impl Packed {
         let (mut stages, mut past) = (Vec::<Option<Arc<Stage>>>::new(), Vec::new());
         let mut branches = Vec::<Arc<Vec<Branch>>>::new();
         for layer in 0..layers {
-            let (table, lines) = packer.past(layer)?;
-            let of_block = packer.branches(layer, &points[layer], &leaving[layer], &lines);
+            let Past { table, placed } = packer.past(layer)?;
+            let of_block = packer.branches(&points[layer], &leaving[layer], &placed);
             // Layers in a row are most often alike.
             let alike = layer > 0
                 && *branches[layer - 1] == of_block
@@ -74,7 +90,7 @@ impl Packed {
                 branches.push(branches[layer - 1].clone());
                 stages.push(stages[layer - 1].clone());
             } else {
-                let stage = packer.stage(&of_block, &points[layer], &leaving[layer], &table)?;
+                let stage = packer.stage(&of_block, &points[layer], &leaving[layer])?;
                 branches.push(Arc::new(of_block));
                 stages.push(stage.map(Arc::new));
             }
@@ -192,33 +208,45 @@ impl Packer<'_> {
         Layout { strands, total }
     }
 
-    /// The table of constant keys of a block, and the line where each row's begin.
-    fn past(&self, layer: usize) -> Result<(Option<Tensor>, Vec<usize>)> {
-        let (mut bytes, mut begins, mut lines) = (Vec::new(), Vec::new(), 0);
+    /// The constant keys of a block: where all lie in one table on the device, as in an arena, that is it; else they are put together, what
+    /// rows have in common once.
+    fn past(&self, layer: usize) -> Result<Past> {
+        let mut pieces: Vec<Vec<Piece<'_>>> = Vec::with_capacity(self.rows.len());
         for row in self.rows {
-            begins.push(lines);
-            let keys = &row.work.work.blocks[layer].constant_keys;
-            row.constants.keys(layer, keys, &mut bytes)?;
-            lines += keys.len();
+            pieces.push(row.constants.keys(layer, &row.work.work.blocks[layer].constant_keys)?);
         }
-        Ok((self.tensor(&bytes, lines, self.decoder.key_width())?, begins))
+        let common = common_table(pieces.iter().flatten().map(|piece| &piece.lines)).cloned();
+        let (mut lines, mut parts, mut known) = (0, Vec::new(), BTreeMap::new());
+        let mut placed = Vec::with_capacity(pieces.len());
+        for row in pieces {
+            let mut of_row = Vec::with_capacity(row.len());
+            for Piece { segment, tokens, lines: part } in row {
+                let line = match (&common, &part) {
+                    (Some(_), Lines::Table(_, lines)) => lines.start,
+                    _ => *known.entry((segment, tokens.start, tokens.end)).or_insert_with(|| {
+                        parts.push(part);
+                        lines += tokens.len();
+                        lines - tokens.len()
+                    }),
+                };
+                of_row.push(Placed { tokens, line });
+            }
+            placed.push(of_row);
+        }
+        let table = match common {
+            Some(table) => Some(table),
+            None => Form::of(self.decoder, ItemKind::Keys).table(&parts)?,
+        };
+        Ok(Past { table, placed })
     }
 
-    fn tensor(&self, bytes: &[u8], lines: usize, width: usize) -> Result<Option<Tensor>> {
-        if lines == 0 {
-            return Ok(None);
-        }
-        Tensor::from_raw_buffer(bytes, self.decoder.dtype(), &[lines, width], self.decoder.device()).map(Some)
-    }
-
-    fn branches(&self, layer: usize, entering: &Layout, leaving: &Layout, past: &[usize]) -> Vec<Branch> {
+    fn branches(&self, entering: &Layout, leaving: &Layout, past: &[Vec<Placed>]) -> Vec<Branch> {
         let branch = |(index, strand): (usize, &Strand)| {
             let queries = leaving.strands[index].1.ranges().iter().filter_map(|range| fresh(entering, index, range));
-            let constant = &self.owner(strand).work.work.blocks[layer].constant_keys;
-            let seen = constant.and(&(0..strand.tokens.end).into());
-            let kept = seen.ranges().iter().filter_map(|range| {
-                let start = past[strand.owner] + rank(constant, range.start)?;
-                Some(Run { source: Source::Past, start, length: range.len(), position: range.start })
+            let kept = past[strand.owner].iter().filter_map(|Placed { tokens, line }| {
+                let length = tokens.end.min(strand.tokens.end).saturating_sub(tokens.start);
+                let run = Run { source: Source::Past, start: *line, length, position: tokens.start };
+                (length > 0).then_some(run)
             });
             let path = self.strands.path_to(index);
             let fresh = path.iter().flat_map(|&strand| {
@@ -232,13 +260,7 @@ impl Packer<'_> {
         self.strands.strands.iter().enumerate().map(branch).collect()
     }
 
-    fn stage(
-        &self,
-        branches: &[Branch],
-        entering: &Layout,
-        leaving: &Layout,
-        past: &Option<Tensor>,
-    ) -> Result<Option<Stage>> {
+    fn stage(&self, branches: &[Branch], entering: &Layout, leaving: &Layout) -> Result<Option<Stage>> {
         if entering.total == 0 {
             return Ok(None);
         }
@@ -252,7 +274,9 @@ impl Packer<'_> {
                 leaving.tokens().map(|(strand, token)| entering.index(strand, token)).collect();
             Leaving::Only(self.selection(indices.unwrap_or_default())?)
         };
-        let lines = past.as_ref().map_or(Ok(0), |table| table.dim(0))?;
+        // As far as runs reach, and not what a table may hold beside them: blocks whose branches are alike have one stage.
+        let keys = branches.iter().flat_map(|branch| &branch.keys).filter(|run| run.source == Source::Past);
+        let lines = keys.map(|run| run.start + run.length).max().unwrap_or(0);
         self.decoder.stage(branches.to_vec(), &positions, lines, leaving).map(Some)
     }
 
@@ -282,11 +306,12 @@ impl Packer<'_> {
             let tokens = joining.tokens().map(|(strand, token)| owner(strand).tokens[token]).collect();
             return Ok(Some(pass::Constants::Embeddings(self.indices(tokens)?)));
         }
-        let mut bytes = Vec::new();
+        let mut parts = Vec::new();
         for (strand, (_, tokens)) in self.strands.strands.iter().zip(&joining.strands) {
-            self.owner(strand).constants.states(point, tokens, &mut bytes)?;
+            let pieces = self.owner(strand).constants.states(point, tokens)?;
+            parts.extend(pieces.into_iter().map(|piece| piece.lines));
         }
-        let states = self.tensor(&bytes, joining.total, self.decoder.config().hidden_size)?;
+        let states = Form::of(self.decoder, ItemKind::States).table(&parts)?;
         Ok(states.map(pass::Constants::States))
     }
 

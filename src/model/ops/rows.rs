@@ -72,6 +72,22 @@ impl Selection {
         }
     }
 
+    /// As [`Selection::take`], for a matrix that has no gradient; however many rows it has, nothing is worked out for each.
+    pub fn take_constant(&self, matrix: &Tensor) -> Result<Tensor> {
+        let (rows, width) = matrix.dims2()?;
+        if let Some(index) = self.0.on_host.iter().find(|&&index| index as usize >= rows) {
+            bail!("row {index} is not among {rows}");
+        }
+        if Way::of(matrix) != Way::Kernels {
+            return matrix.index_select(&self.0.indices, 0);
+        }
+        let output = uninitialized((self.len(), width), matrix.dtype(), matrix.device())?;
+        let matrix = matrix.contiguous()?;
+        let launch = Launch::packed("take_rows", &matrix, width)?.thread_for_each_pack(self.len(), width);
+        launch.tensor(&matrix)?.tensor(&self.0.indices)?.tensor(&output)?.number(width)?.run()?;
+        Ok(output)
+    }
+
     /// The matrix with rows added to the picked ones, `[picked, width]` in the type of the matrix or in f32; differentiable by both. A
     /// row that is picked twice gets both.
     pub fn add(&self, matrix: &Tensor, added: &Tensor) -> Result<Tensor> {

@@ -78,6 +78,11 @@ impl Files {
         self.bytes
     }
 
+    /// The bytes for which there is room, or can be made.
+    pub fn room(&self) -> u64 {
+        if self.closed { 0 } else { self.budget.saturating_sub(self.bytes - self.unused) }
+    }
+
     /// Where the file of that name is.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
@@ -101,7 +106,7 @@ impl Files {
             return false;
         }
         // Looked at first, so that nothing is thrown out in vain.
-        if self.closed || self.bytes - self.unused + bytes > self.budget {
+        if bytes > self.room() {
             return false;
         }
         while self.bytes + bytes > self.budget {

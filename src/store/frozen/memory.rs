@@ -32,6 +32,11 @@ impl Memory {
         self.bytes
     }
 
+    /// The bytes for which there is room.
+    pub fn room(&self) -> u64 {
+        self.limit.saturating_sub(self.bytes)
+    }
+
     pub fn find(&self, segment: &str, wanted: &[ItemName]) -> Option<Found> {
         self.records.get(segment)?.iter().find_map(|block| {
             let items = select(&block.items, wanted)?;

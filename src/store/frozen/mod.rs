@@ -74,6 +74,8 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct FrozenCache {
     on: bool,
+    /// As it was set; what follows from it depends on the machine.
+    budget: Budget,
     state: Mutex<State>,
 }
 
@@ -105,7 +107,7 @@ impl FrozenCache {
     pub fn open(settings: Settings) -> Self {
         let Settings { folder, budget } = settings;
         let folder = folder.filter(|_| budget != Budget::OFF);
-        let mut files = folder.map(Files::open);
+        let (mut files, set) = (folder.map(Files::open), budget);
         let budget = match &files {
             Some(files) => budget.bytes(Some(files.folder()), files.bytes()),
             None => budget.bytes(None, 0),
@@ -115,7 +117,7 @@ impl FrozenCache {
         }
         let memory = if files.is_some() { budget.min(MEMORY_SHARE) } else { budget };
         let state = State { memory: Memory::new(memory), files, hits: 0, misses: 0, warning: None };
-        Self { on: budget > 0, state: Mutex::new(state) }
+        Self { on: budget > 0, budget: set, state: Mutex::new(state) }
     }
 
     /// A cache that keeps nothing.
@@ -126,6 +128,20 @@ impl FrozenCache {
     /// Whether anything can be kept; where not, nothing needs to be made ready for it.
     pub fn is_on(&self) -> bool {
         self.on
+    }
+
+    /// The bytes that were set; `None` where they follow from the machine.
+    pub fn limit(&self) -> Option<u64> {
+        match self.budget {
+            Budget::Automatic => None,
+            Budget::Bytes(bytes) => Some(bytes),
+        }
+    }
+
+    /// The bytes for which [`FrozenCache::put`] would find room now.
+    pub fn room(&self) -> u64 {
+        let state = self.lock();
+        state.files.as_ref().map_or(0, Files::room).max(state.memory.room())
     }
 
     /// The wanted items of a segment, from a record that holds these and maybe others.
