@@ -7,12 +7,15 @@ mod matrix;
 mod portable;
 #[cfg(test)]
 mod tests;
+mod tiles;
 mod view;
 
 use super::way::Way;
 use crate::model::branch::Branch;
 use candle_core::{DType, Device, Result, Tensor, bail};
 use portable::Grid;
+use std::sync::OnceLock;
+use tiles::Tiles;
 use view::{View, views};
 
 /// The shape of attention. A token's query, key and value lie side by side in one row of `projected`,
@@ -33,8 +36,11 @@ pub struct Rows {
     views: Vec<View>,
     fresh: usize,
     past: usize,
-    /// Absent where loops over slices serve.
+    /// For tensor operations.
     grid: Option<Grid>,
+    /// For kernels; made for the first layer, which is like all others.
+    tiles: OnceLock<Tiles>,
+    device: Device,
 }
 
 impl Rows {
@@ -51,15 +57,24 @@ impl Rows {
     ) -> Result<Self> {
         let views = views(&branches, fresh, past, window)?;
         let grid = match Way::on(device, dtype) {
-            Way::Slices => None,
-            Way::Kernels | Way::Formulas => Some(Grid::new(&views, past, dtype, device)?),
+            Way::Formulas => Some(Grid::new(&views, past, dtype, device)?),
+            Way::Slices | Way::Kernels => None,
         };
-        Ok(Self { branches, views, fresh, past, grid })
+        Ok(Self { branches, views, fresh, past, grid, tiles: OnceLock::new(), device: device.clone() })
     }
 
     /// The number of tokens that ask.
     pub fn asking(&self) -> usize {
         self.views.iter().map(|view| view.queries.len()).sum()
+    }
+
+    /// For heads in groups of `group`.
+    fn tiles(&self, group: usize) -> Result<&Tiles> {
+        if let Some(tiles) = self.tiles.get() {
+            return Ok(tiles);
+        }
+        let tiles = Tiles::new(&self.views, self.fresh, group, &self.device)?;
+        Ok(self.tiles.get_or_init(|| tiles))
     }
 
     fn grid(&self) -> Result<&Grid> {
@@ -97,7 +112,8 @@ impl Attention {
         self.check(projected, past, rows)?;
         match Way::of(projected) {
             Way::Slices => cpu::forward(self, projected, past, rows),
-            Way::Kernels | Way::Formulas => portable::forward(self, projected, past, rows),
+            Way::Kernels => tiles::forward(self, projected, past, rows),
+            Way::Formulas => portable::forward(self, projected, past, rows),
         }
     }
 
@@ -114,7 +130,8 @@ impl Attention {
         self.check(projected, past, rows)?;
         match Way::of(projected) {
             Way::Slices => cpu::backward(self, projected, past, rows, gradient),
-            Way::Kernels | Way::Formulas => portable::backward(self, projected, past, rows, gradient),
+            Way::Kernels => tiles::backward(self, projected, past, rows, gradient),
+            Way::Formulas => portable::backward(self, projected, past, rows, gradient),
         }
     }
 

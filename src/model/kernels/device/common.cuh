@@ -26,7 +26,9 @@ __device__ __forceinline__ float16 to_float16(float value) {
     return __float2half_rn(value);
 }
 
-#define DYNAMIC_SHARED(name) extern __shared__ __align__(16) char name[]
+// The shared memory whose size the launch names.
+extern __shared__ __align__(16) char dynamic_shared[];
+#define DYNAMIC_SHARED(name) char *name = dynamic_shared
 
 // Only the emulation needs to be told of a kernel.
 #define KERNEL(name)

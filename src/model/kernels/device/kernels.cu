@@ -1,4 +1,5 @@
 // All kernels as one module.
+#include "attention.cu"
 #include "cross_entropy.cu"
 #include "dropout.cu"
 #include "optimizer.cu"
