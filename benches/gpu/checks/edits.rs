@@ -5,9 +5,9 @@ use super::{Checks, Largest, values};
 use crate::synthetic::numbers;
 use candle_core::{DType, Device, Result, Tensor, Var};
 use reftc::data::positions::Segment;
-use reftc::intervention::edits::{BatchEdits, Dropout, Places, PromptPlace};
+use reftc::intervention::dropout::{Dropout, Masked};
+use reftc::intervention::edits::{BatchEdits, Places, PromptPlace};
 use reftc::intervention::formula::{Edit, Parameters};
-use reftc::intervention::random::{Key, Purpose, push_dropout};
 use reftc::intervention::units::{Directions, Interventions, Unit};
 use reftc::intervention::{At, Kind};
 use reftc::model::decoder::BlockHook;
@@ -130,7 +130,7 @@ fn by_definition(interventions: &Interventions, ground: &Ground) -> Result<Found
             Ok(node)
         };
         let (directions, directions_bias) = match &unit.directions {
-            Directions::Rotation(rotation) => (exact("R", &rotation.matrix(&Device::Cpu)?)?.t()?, None),
+            Directions::Rotation(rotation) => (exact("R", &rotation.matrix()?)?.t()?, None),
             Directions::Projection { weight, bias } => {
                 let bias = bias.as_ref().map(|bias| exact("projection.bias", bias)).transpose()?;
                 (exact("projection.weight", weight)?, bias)
@@ -168,13 +168,9 @@ fn with_gradients(output: Tensor, weights: &Tensor, states: Var, parameters: Vec
 
 /// Factors of dropout, `[positions, hidden]`.
 fn mask(unit: &Unit, edited: &[(u32, usize, usize)]) -> Result<Tensor> {
-    let mut factors = Vec::new();
-    for &(_, row, position) in edited {
-        let Dropout { seed, epoch } = DROPOUT;
-        let key = Key { seed, purpose: Purpose::Dropout, epoch, row, site: unit.site, position };
-        push_dropout(&mut factors, key, unit.dropout, HIDDEN);
-    }
-    Tensor::from_vec(factors, (edited.len(), HIDDEN), &Device::Cpu)?.to_dtype(DType::F64)
+    let tokens: Vec<(usize, usize)> = edited.iter().map(|&(_, row, position)| (row, position)).collect();
+    let masked = Masked { site: unit.site, share: unit.dropout, tokens: &tokens, hidden: HIDDEN };
+    DROPOUT.mask(masked, &Device::Cpu)?.to_dtype(DType::F64)
 }
 
 /// Masks are keyed by what they are for, so the device decides nothing.

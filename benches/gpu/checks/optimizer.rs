@@ -32,7 +32,7 @@ fn steps(device: &Device, largest: &mut Largest, norms: bool) -> Result<()> {
     for (number, (_, decays)) in SHAPES.iter().enumerate() {
         let value = start(number)?.to_dtype(DType::F32)?;
         let variable = Var::from_tensor(&value.to_device(device)?)?;
-        parameters.push(Parameter { name: format!("parameter {number}"), variable, decays: *decays });
+        parameters.push(Parameter::plain(format!("parameter {number}"), &variable, *decays));
         exact.push(Exact::new(&value, *decays)?);
     }
     let mut optimizer = AdamW::new(parameters, SETTINGS)?;
@@ -40,9 +40,8 @@ fn steps(device: &Device, largest: &mut Largest, norms: bool) -> Result<()> {
         let values: Vec<Tensor> =
             (0..SHAPES.len()).map(|number| gradient(number, step)?.to_dtype(DType::F32)).collect::<Result<_>>()?;
         let placed = values.iter().map(|value| value.to_device(device)).collect::<Result<_>>()?;
-        let mut gradients = Gradients(placed);
-        let norm = gradients.clip(Some(LIMIT))?;
-        optimizer.update(&gradients, RATE)?;
+        let report = optimizer.update(&[], &Gradients(placed), Some(LIMIT), RATE)?;
+        let norm = optimizer.finish(&report)?.gradient_norm;
         let expected_norm = step_exactly(&mut exact, &values, step as i32)?;
         if norms {
             largest.take(format!("step {step}"), (norm / expected_norm - 1.0).abs());

@@ -13,6 +13,7 @@ use reftc::execute::optimizer::Gradients;
 use reftc::execute::train::{Task, Trainer};
 use reftc::intervention::formula::{Edit, Parameters};
 use reftc::intervention::orthogonal::Rotation;
+use reftc::intervention::rotations;
 use reftc::intervention::units::Interventions;
 use reftc::model::config::Precision;
 use reftc::model::decoder::Decoder;
@@ -116,12 +117,11 @@ impl Reference {
                 let get = |name: &str| self.oracle.get(&format!("{setting}.{name}"));
                 let base = get(&format!("param.{unit}.base")).to_device(&self.device)?;
                 let rotation = Rotation::with_dense_base(&base, 4)?;
-                let matrix = rotation.matrix(&self.device)?;
+                let matrix = rotation.matrix()?;
                 let start = get(&format!("param.{unit}.rotate_layer"));
                 largest.compare_largest(format!("{setting} {unit} start"), &matrix, &start)?;
                 let plain = get(&format!("grad.{unit}.rotate_layer_plain")).to_device(matrix.device())?;
-                let store = (matrix * plain)?.sum_all()?.backward()?;
-                let Some(gradient) = store.get(rotation.original()) else { candle_core::bail!("X has no gradient") };
+                let gradient = &rotations::pull_back(&[&rotation], &[plain.t()?.contiguous()?])?[0];
                 let expected = get(&format!("grad.{unit}.householder_original"));
                 largest.compare_largest(format!("{setting} {unit} gradient"), gradient, &expected)?;
             }
