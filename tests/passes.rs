@@ -8,6 +8,7 @@ use oracle::{assert_close, bits, tiny};
 use reftc::data::encode::EncodedRow;
 use reftc::data::positions::Segment;
 use reftc::execute::arena::Arena;
+use reftc::execute::batch::LossBatch;
 use reftc::execute::engine::Engine;
 use reftc::execute::event::{Event, StepDone};
 use reftc::execute::generate::Generator;
@@ -242,4 +243,33 @@ fn what_stays_on_the_device_is_saved_for_later_processes() {
             assert_eq!(reused, constant, "{name}: a later process finds all");
         }
     }
+}
+
+#[test]
+fn what_rows_have_in_common_is_looked_up_computed_and_held_once() {
+    let decoder = tiny::decoder_with(Vec::new());
+    let blocks = [edit("edit", At::BlockOutput, &[1, 2], &[Segment::Last(1)], false)];
+    let prompt = [11, 12, 13, 14, 15, 16, 17, 18];
+    let rows: Vec<EncodedRow> =
+        (0..4).map(|number| tiny::row(number, &prompt, &[20 + number as u32, 30, 31, 2])).collect();
+    let rows: Vec<&EncodedRow> = rows.iter().collect();
+    let cache = FrozenCache::open(Settings { folder: None, budget: Budget::Bytes(1 << 30) });
+    let engine = Engine::new(&decoder, &blocks, Passes::ALL, Some((&cache, "tiny")));
+    let lines = |batch: &LossBatch| -> Vec<usize> {
+        batch.packed.pass.past.iter().map(|table| table.as_ref().map_or(0, |table| table.dim(0).unwrap())).collect()
+    };
+    let first = LossBatch::new(&engine, &rows).unwrap();
+    let found = LossBatch::new(&engine, &rows).unwrap();
+    assert_eq!((first.reuse.found, found.reuse.found), (0, 4));
+    // The prompt, and the states from which the edit moves each target.
+    assert_eq!((cache.counts().misses, cache.counts().hits), (5, 5));
+    assert_eq!(lines(&found)[3], prompt.len() - 1, "the keys of the prompt but for its last token, once");
+    assert_eq!(first.losses(&decoder, &Default::default()).unwrap().to_vec1::<f32>().unwrap(), {
+        let apart = |row: &&EncodedRow| {
+            let engine = tiny::engine(&decoder, &blocks);
+            let batch = LossBatch::new(&engine, &[row]).unwrap();
+            batch.losses(&decoder, &Default::default()).unwrap().to_vec1::<f32>().unwrap()
+        };
+        rows.iter().flat_map(apart).collect::<Vec<_>>()
+    });
 }
