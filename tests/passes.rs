@@ -7,6 +7,8 @@ use candle_core::{Device, Tensor};
 use oracle::{assert_close, bits, tiny};
 use reftc::data::encode::EncodedRow;
 use reftc::data::positions::Segment;
+use reftc::execute::arena::Arena;
+use reftc::execute::batch::LossBatch;
 use reftc::execute::engine::Engine;
 use reftc::execute::event::{Event, StepDone};
 use reftc::execute::generate::Generator;
@@ -17,6 +19,7 @@ use reftc::model::decoder::Decoder;
 use reftc::plan::Intervention;
 use reftc::plan::passes::Passes;
 use reftc::store::frozen::{Budget, FrozenCache, Settings};
+use std::cell::RefCell;
 use std::sync::atomic::AtomicBool;
 
 /// Rows that begin alike in part, of different lengths, two of them with the same prompt.
@@ -81,12 +84,26 @@ fn train(
     cache: Option<&FrozenCache>,
     recompute: bool,
 ) -> Trained {
+    trained_by(&Engine::new(decoder, blocks, passes, cache.map(|cache| (cache, "tiny"))), blocks, recompute)
+}
+
+/// As `train`, with constants in an arena.
+fn train_beside(
+    decoder: &Decoder,
+    blocks: &[Intervention],
+    cache: Option<&FrozenCache>,
+    arena: &RefCell<Arena>,
+) -> Trained {
+    let engine = Engine::new(decoder, blocks, Passes::ALL, cache.map(|cache| (cache, "tiny")));
+    trained_by(&engine.with_arena(arena), blocks, false)
+}
+
+fn trained_by(engine: &Engine<'_>, blocks: &[Intervention], recompute: bool) -> Trained {
     let rows = rows();
-    let engine = Engine::new(decoder, blocks, passes, cache.map(|cache| (cache, "tiny")));
     let mut plan = tiny::plan(2, 3, 2, 5e-3, tiny::CONSTANT);
     plan.fit.recompute = recompute;
     let interventions = Interventions::new(blocks, 32, 5, &Device::Cpu).unwrap();
-    let task = Task { engine: &engine, rows: &rows, plan: &plan, seed: 5 };
+    let task = Task { engine, rows: &rows, plan: &plan, seed: 5 };
     let mut trainer = Trainer::new(task, interventions).unwrap();
     let mut steps = Vec::new();
     let mut emit = |event| {
@@ -98,8 +115,8 @@ fn train(
     let prompts: Vec<EncodedRow> =
         rows.iter().map(|row| tiny::row(row.row, &row.ids[..row.prompt_tokens], &[])).collect();
     let prompts: Vec<&EncodedRow> = prompts.iter().collect();
-    let texts = Generator::new(&engine, Some(trainer.interventions())).unwrap().greedy(&prompts, 6).unwrap();
-    let untouched = Generator::new(&engine, None).unwrap().greedy(&prompts, 6).unwrap();
+    let texts = Generator::new(engine, Some(trainer.interventions())).unwrap().greedy(&prompts, 6).unwrap();
+    let untouched = Generator::new(engine, None).unwrap().greedy(&prompts, 6).unwrap();
     Trained { steps, tensors: save::tensors(trainer.interventions()).unwrap().into_iter().collect(), texts, untouched }
 }
 
@@ -164,4 +181,95 @@ fn what_is_found_in_the_cache_has_the_bits_of_what_is_computed() {
         assert_eq!(reused(&first)[2..], constant[2..], "{name}: the second epoch finds all");
         assert_eq!(reused(&again), constant, "{name}: a second run finds all");
     }
+}
+
+fn assert_same_bits(what: &str, found: &Trained, expected: &Trained) {
+    for (found, expected) in found.steps.iter().zip(&expected.steps) {
+        assert_eq!(found.loss.to_bits(), expected.loss.to_bits(), "{what}: {found:?} {expected:?}");
+    }
+    for ((name, found), (_, expected)) in found.tensors.iter().zip(&expected.tensors) {
+        assert_eq!(bits(found), bits(expected), "{what}: {name}");
+    }
+    assert_eq!((&found.texts, &found.untouched), (&expected.texts, &expected.untouched), "{what}");
+}
+
+#[test]
+fn what_stays_on_the_device_has_the_bits_of_what_is_computed() {
+    let decoder = tiny::decoder_with(Vec::new());
+    let arena = |budget| RefCell::new(Arena::new(&decoder, budget));
+    let reused = |trained: &Trained| -> Vec<usize> { trained.steps.iter().map(|step| step.reused_rows).collect() };
+    for (name, blocks) in experiments() {
+        let cold = train(&decoder, &blocks, Passes::ALL, None, false);
+        let constant: Vec<usize> = cold.steps.iter().map(|step| step.constant_rows).collect();
+        let roomy = arena(1 << 30);
+        let alone = train_beside(&decoder, &blocks, None, &roomy);
+        assert_same_bits(&format!("{name}, all inside"), &alone, &cold);
+        assert_eq!(reused(&alone)[2..], constant[2..], "{name}: the second epoch finds all");
+        let again = train_beside(&decoder, &blocks, None, &roomy);
+        assert_same_bits(&format!("{name}, all inside from the start"), &again, &cold);
+        assert_eq!(reused(&again), constant, "{name}: another engine finds what the first left");
+        let needed = roomy.borrow().bytes();
+        assert_eq!(needed == 0, constant.iter().all(|rows| *rows == 0), "{name}");
+        // Rows inside and rows outside in one pass, with records and without, and with records of some rows only.
+        for share in [2, 3, 5, 9] {
+            let mixed = arena(needed / share);
+            let what = format!("{name}, a part of {share} inside");
+            assert_same_bits(&what, &train_beside(&decoder, &blocks, None, &mixed), &cold);
+            assert!(mixed.borrow().bytes() <= needed / share, "{what}");
+            for budget in [1 << 30, 20_000] {
+                let cache = FrozenCache::open(Settings { folder: None, budget: Budget::Bytes(budget) });
+                let mixed = arena(needed / share);
+                assert_same_bits(&what, &train_beside(&decoder, &blocks, Some(&cache), &mixed), &cold);
+                assert_same_bits(&what, &train_beside(&decoder, &blocks, Some(&cache), &mixed), &cold);
+            }
+        }
+        assert_same_bits(&format!("{name}, no room"), &train_beside(&decoder, &blocks, None, &arena(10)), &cold);
+    }
+}
+
+#[test]
+fn what_stays_on_the_device_is_saved_for_later_processes() {
+    let decoder = tiny::decoder_with(Vec::new());
+    for (name, blocks) in experiments() {
+        let cache = FrozenCache::open(Settings { folder: None, budget: Budget::Bytes(1 << 30) });
+        let cold = train_beside(&decoder, &blocks, Some(&cache), &RefCell::new(Arena::new(&decoder, 1 << 30)));
+        let constant: Vec<usize> = cold.steps.iter().map(|step| step.constant_rows).collect();
+        for later in [
+            train(&decoder, &blocks, Passes::ALL, Some(&cache), false),
+            train_beside(&decoder, &blocks, Some(&cache), &RefCell::new(Arena::new(&decoder, 1 << 30))),
+        ] {
+            assert_same_bits(name, &later, &cold);
+            let reused: Vec<usize> = later.steps.iter().map(|step| step.reused_rows).collect();
+            assert_eq!(reused, constant, "{name}: a later process finds all");
+        }
+    }
+}
+
+#[test]
+fn what_rows_have_in_common_is_looked_up_computed_and_held_once() {
+    let decoder = tiny::decoder_with(Vec::new());
+    let blocks = [edit("edit", At::BlockOutput, &[1, 2], &[Segment::Last(1)], false)];
+    let prompt = [11, 12, 13, 14, 15, 16, 17, 18];
+    let rows: Vec<EncodedRow> =
+        (0..4).map(|number| tiny::row(number, &prompt, &[20 + number as u32, 30, 31, 2])).collect();
+    let rows: Vec<&EncodedRow> = rows.iter().collect();
+    let cache = FrozenCache::open(Settings { folder: None, budget: Budget::Bytes(1 << 30) });
+    let engine = Engine::new(&decoder, &blocks, Passes::ALL, Some((&cache, "tiny")));
+    let lines = |batch: &LossBatch| -> Vec<usize> {
+        batch.packed.pass.past.iter().map(|table| table.as_ref().map_or(0, |table| table.dim(0).unwrap())).collect()
+    };
+    let first = LossBatch::new(&engine, &rows).unwrap();
+    let found = LossBatch::new(&engine, &rows).unwrap();
+    assert_eq!((first.reuse.found, found.reuse.found), (0, 4));
+    // The prompt, and the states from which the edit moves each target.
+    assert_eq!((cache.counts().misses, cache.counts().hits), (5, 5));
+    assert_eq!(lines(&found)[3], prompt.len() - 1, "the keys of the prompt but for its last token, once");
+    assert_eq!(first.losses(&decoder, &Default::default()).unwrap().to_vec1::<f32>().unwrap(), {
+        let apart = |row: &&EncodedRow| {
+            let engine = tiny::engine(&decoder, &blocks);
+            let batch = LossBatch::new(&engine, &[row]).unwrap();
+            batch.losses(&decoder, &Default::default()).unwrap().to_vec1::<f32>().unwrap()
+        };
+        rows.iter().flat_map(apart).collect::<Vec<_>>()
+    });
 }

@@ -88,7 +88,7 @@ impl Place {
         let config = found.config().unwrap();
         let decoder = Decoder::load(found.files(), &config, Precision::F32, &Device::Cpu).unwrap();
         let tokenizer = if blind { blind_tokenizer() } else { found.tokenizer().unwrap() };
-        LoadedModel { decoder, tokenizer, chat_template: None, found }
+        LoadedModel::new(decoder, tokenizer, None, found)
     }
 
     /// The rows that a run would take: for training, and for the evaluation.

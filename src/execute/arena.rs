@@ -15,6 +15,9 @@ const GROWTH: [usize; 5] = [16, 8, 4, 2, 1];
 /// Numbers that are moved at once when a table grows: copies count them in 32 bits.
 const NUMBERS_PER_COPY: usize = 1 << 28;
 
+/// Taken where the device does not say how much of its memory is free.
+const UNKNOWN_FREE: u64 = 8 << 30;
+
 /// Constants of segments, for one decoder.
 pub struct Arena {
     keys: Form,
@@ -43,9 +46,9 @@ pub struct Arrival<'a> {
 }
 
 /// The bytes that an arena may have where so many are `free` on the device beside the `held` ones of the arena itself: three quarters of what
-/// passes do not need, and never more than `limit`. The rest is for what no plan counts: copies while a table grows, rows outside, holes.
-pub fn budget(free: u64, held: u64, needed: u64, limit: Option<u64>) -> u64 {
-    let left = free.saturating_add(held).saturating_sub(needed);
+/// is not `needed` by passes, and never more than `limit`. The rest is for what no plan counts: copies while a table grows, holes.
+pub fn budget(free: Option<u64>, held: u64, needed: u64, limit: Option<u64>) -> u64 {
+    let left = free.unwrap_or(UNKNOWN_FREE).saturating_add(held).saturating_sub(needed);
     (left / 4 * 3).min(limit.unwrap_or(u64::MAX))
 }
 
@@ -187,5 +190,97 @@ impl Arena {
 impl Table {
     fn capacity(&self) -> usize {
         self.lines.dims()[0]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{DType, Device};
+
+    const KEYS: ItemName = (ItemKind::Keys, 3);
+    const STATES: ItemName = (ItemKind::States, 1);
+
+    /// Lines of 8 bytes of keys, and 4 bytes of states.
+    fn arena(budget: u64) -> Arena {
+        let form = |width| Form { width, dtype: DType::F32, device: Device::Cpu };
+        Arena { keys: form(2), states: form(1), budget, tables: BTreeMap::new(), segments: BTreeMap::new() }
+    }
+
+    fn table(first: u32, lines: usize, width: usize) -> Tensor {
+        let values: Vec<f32> = (0..lines * width).map(|place| (100 * first as usize + place) as f32).collect();
+        Tensor::from_vec(values, (lines, width), &Device::Cpu).unwrap()
+    }
+
+    /// Segments whose tokens and values follow from their numbers.
+    fn admit(arena: &mut Arena, segments: &[(u32, usize, &[ItemName])]) -> Vec<bool> {
+        let tokens: Vec<Vec<u32>> = segments.iter().map(|(number, length, _)| vec![*number; *length]).collect();
+        let arrival = |((number, length, names), tokens): (&(u32, usize, &[ItemName]), _)| {
+            let lines = |name: &ItemName| {
+                let width = if name.0 == ItemKind::Keys { 2 } else { 1 };
+                (*name, Lines::Table(table(*number, *length, width), 0..*length))
+            };
+            Arrival { start: 0, tokens, lines: names.iter().map(lines).collect() }
+        };
+        let arrivals: Vec<Arrival<'_>> = segments.iter().zip(tokens.iter().map(Vec::as_slice)).map(arrival).collect();
+        arena.admit(&arrivals).unwrap()
+    }
+
+    fn assert_holds(arena: &Arena, number: u32, length: usize, name: ItemName) {
+        let first = arena.find(0, &vec![number; length]).unwrap()[&name];
+        let table_of_all = arena.table(name).unwrap();
+        let found = table_of_all.narrow(0, first, length).unwrap().to_vec2::<f32>().unwrap();
+        let expected = table(number, length, table_of_all.dim(1).unwrap()).to_vec2::<f32>().unwrap();
+        assert_eq!(found, expected, "{number} {name:?}");
+    }
+
+    #[test]
+    fn segments_stay_as_tables_grow() {
+        let mut arena = arena(1 << 20);
+        assert_eq!(arena.bytes(), 0);
+        assert_eq!(admit(&mut arena, &[(1, 3, &[KEYS]), (2, 2, &[KEYS, STATES])]), [true, true]);
+        assert_eq!(arena.bytes(), 6 * 8 + 2 * 4, "three lines, doubled for two more; and two");
+        assert_eq!(arena.find(0, &[2, 2]), Some(&BTreeMap::from([(KEYS, 3), (STATES, 0)])));
+        let old = arena.table(KEYS).unwrap().clone();
+        for number in 3..30 {
+            assert_eq!(admit(&mut arena, &[(number, 4, &[KEYS])]), [true]);
+        }
+        // More of a segment that is there.
+        assert_eq!(admit(&mut arena, &[(1, 3, &[STATES])]), [true]);
+        assert_eq!(old.dims(), [6, 2], "passes that hold the table of before still have it");
+        assert_eq!(old.to_vec2::<f32>().unwrap()[3], [200.0, 201.0]);
+        for (number, length, name) in [(1, 3, KEYS), (1, 3, STATES), (2, 2, KEYS), (2, 2, STATES), (29, 4, KEYS)] {
+            assert_holds(&arena, number, length, name);
+        }
+        assert_eq!(arena.find(0, &[1, 1]), None);
+        assert_eq!(arena.find(1, &[1, 1, 1]), None);
+        arena.clear();
+        assert_eq!((arena.bytes(), arena.find(0, &[2, 2])), (0, None));
+    }
+
+    #[test]
+    fn a_budget_is_kept_and_what_is_small_enough_still_fits() {
+        let mut arena = arena(99);
+        assert_eq!(admit(&mut arena, &[(1, 13, &[KEYS]), (2, 4, &[KEYS]), (3, 9, &[KEYS])]), [false, true, false]);
+        // Four lines are there, and lie beside the grown table while they are copied.
+        assert_eq!(admit(&mut arena, &[(4, 5, &[KEYS])]), [false]);
+        assert_eq!(admit(&mut arena, &[(5, 3, &[KEYS, STATES])]), [false], "whole or not at all");
+        assert_eq!(admit(&mut arena, &[(5, 1, &[STATES]), (6, 3, &[KEYS])]), [true, true]);
+        assert!(arena.bytes() <= 99);
+        for (number, length, name) in [(2, 4, KEYS), (5, 1, STATES), (6, 3, KEYS)] {
+            assert_holds(&arena, number, length, name);
+        }
+        arena.limit(0);
+        assert_eq!(admit(&mut arena, &[(7, 1, &[KEYS])]), [false]);
+        assert_holds(&arena, 6, 3, KEYS);
+    }
+
+    #[test]
+    fn a_budget_leaves_room_for_passes() {
+        assert_eq!(budget(Some(100), 0, 20, None), 60);
+        assert_eq!(budget(Some(60), 40, 20, None), 60, "what the arena holds is not lost");
+        assert_eq!(budget(Some(100), 0, 20, Some(7)), 7);
+        assert_eq!(budget(Some(10), 0, 20, None), 0);
+        assert!(budget(None, 0, 0, None) > 0);
     }
 }

@@ -1,6 +1,6 @@
 //! A frozen model together with what the plan knows of an experiment's edits: from encoded rows to forward passes.
 
-use super::arena::Arena;
+use super::arena::{self, Arena};
 use super::constants::ConstantRows;
 use super::loaded::LoadedModel;
 use super::pack::{PackRow, Packed};
@@ -14,6 +14,9 @@ use crate::store::frozen::FrozenCache;
 use candle_core::Result;
 use std::cell::RefCell;
 use std::sync::Arc;
+
+/// Logits of a chunk, trained parameters, libraries' own memory.
+const ASIDE: u64 = 1 << 30;
 
 /// A model, and where an experiment edits it.
 pub struct Engine<'a> {
@@ -65,10 +68,17 @@ impl<'a> Engine<'a> {
         self
     }
 
-    /// The engine of an experiment on its model.
+    /// The engine of an experiment on its model. Beside a cache, constants stay on the device, unless that is the CPU: there the cache
+    /// is as near.
     pub fn of(experiment: &Experiment, model: &'a LoadedModel, cache: &'a FrozenCache) -> Self {
-        let cache = experiment.model.weights.as_deref().map(|weights| (cache, weights));
-        Self::new(&model.decoder, &experiment.interventions, experiment.passes, cache)
+        let named = experiment.model.weights.as_deref().map(|weights| (cache, weights));
+        let engine = Self::new(&model.decoder, &experiment.interventions, experiment.passes, named);
+        if model.decoder.device().is_cpu() || !cache.is_on() {
+            return engine;
+        }
+        let held = model.arena.borrow().bytes();
+        model.arena.borrow_mut().limit(arena::budget(None, held, needed(experiment), cache.limit()));
+        engine.with_arena(&model.arena)
     }
 
     /// The passes that are on.
@@ -101,4 +111,12 @@ impl<'a> Engine<'a> {
         let share = self.passes().share && self.passes().pack;
         Ok((Packed::new(self.decoder, &ready, share)?, reuse))
     }
+}
+
+/// Bytes that a training needs on its device beside weights and an arena: what a pass keeps, its gradients and products under way, and the
+/// constants of one step, which lie beside the arena where they have no room in it: as they were computed, and as a pass puts them together.
+fn needed(experiment: &Experiment) -> u64 {
+    let (train, model) = (&experiment.train, &experiment.model);
+    let steps = train.rows.div_ceil((train.batch * train.accumulate).max(1)).max(1) as u64;
+    2 * train.fit.kept_bytes(&model.config, model.precision) + 2 * experiment.cost.cache_bytes / steps + ASIDE
 }

@@ -1,5 +1,6 @@
 //! Models in memory, each loaded once.
 
+use super::arena::Arena;
 use crate::data::chat::ChatTemplate;
 use crate::data::tokenizer::Tokenizer;
 use crate::diag::Result;
@@ -11,6 +12,7 @@ use crate::model::located::{Located, Locator};
 use crate::plan::Model;
 use crate::store::frozen::FrozenCache;
 use candle_core::Device;
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,6 +24,21 @@ pub struct LoadedModel {
     pub chat_template: Option<ChatTemplate>,
     /// Where it was found.
     pub found: Located,
+    /// Constant states of rows that stay on the device, empty until an engine gives it room.
+    pub arena: RefCell<Arena>,
+}
+
+impl LoadedModel {
+    /// A decoder with what belongs to it.
+    pub fn new(
+        decoder: Decoder,
+        tokenizer: Arc<Tokenizer>,
+        chat_template: Option<ChatTemplate>,
+        found: Located,
+    ) -> Self {
+        let arena = RefCell::new(Arena::new(&decoder, 0));
+        Self { decoder, tokenizer, chat_template, found, arena }
+    }
 }
 
 /// The models that this process has loaded.
@@ -78,9 +95,11 @@ impl Models {
         }
         let found = self.locator.locate(&model.source, Wanted::Everything, &mut |_| {})?;
         let (tokenizer, chat_template) = (found.tokenizer()?, found.chat_template()?);
+        // Weights need the room more.
+        self.loaded.iter().for_each(|(_, _, other)| other.arena.borrow_mut().clear());
         let decoder = Decoder::load(found.files(), &model.config, model.precision, &self.device)?;
         found.close();
-        let loaded = Rc::new(LoadedModel { decoder, tokenizer, chat_template, found });
+        let loaded = Rc::new(LoadedModel::new(decoder, tokenizer, chat_template, found));
         self.loaded.push((model.source.clone(), model.precision, loaded.clone()));
         Ok(loaded)
     }

@@ -25,6 +25,13 @@ pub fn fit(config: &ModelConfig, precision: Precision, asked: bool, budget: Opti
     Fit { pass_tokens: tokens(recompute).max(least).max(1) as usize, recompute }
 }
 
+impl Fit {
+    /// What a forward pass keeps for its backward pass, in bytes, where it has as many tokens as it may.
+    pub fn kept_bytes(&self, config: &ModelConfig, precision: Precision) -> u64 {
+        self.pass_tokens as u64 * bytes_of(precision) * numbers(config, self.recompute)
+    }
+}
+
 /// Numbers that one token keeps over all layers: the inputs of both halves of a block, queries, keys and values, gate and up, and the
 /// states that an edit copies; with recomputation the input and that copy.
 fn numbers(config: &ModelConfig, recompute: bool) -> u64 {
