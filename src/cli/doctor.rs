@@ -15,7 +15,7 @@ use std::process::ExitCode;
 /// One thing that was looked at.
 #[derive(Serialize)]
 struct Finding {
-    what: &'static str,
+    what: String,
     state: State,
     text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,7 +56,7 @@ pub fn doctor(arguments: &DoctorArgs, session: &Session, output: &Output) -> Exi
 }
 
 fn findings(session: &Session) -> Vec<Finding> {
-    let good = |what, text: String| Finding { what, state: State::Good, text, help: None };
+    let good = |what: &str, text: String| Finding { what: what.to_owned(), state: State::Good, text, help: None };
     let mut findings = vec![good(
         "reftc",
         format!("{} on {} {}", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH),
@@ -66,6 +66,12 @@ fn findings(session: &Session) -> Vec<Finding> {
         Ok(chosen) => good("device", format!("{}, {threads} threads", device::name(&chosen))),
         Err(diagnostic) => problem("device", &diagnostic.message, diagnostic.help.first().cloned()),
     });
+    findings.extend(device::cuda_parts().into_iter().map(|part| Finding {
+        what: part.name,
+        state: if part.help.is_some() { State::Missing } else { State::Good },
+        text: part.text,
+        help: part.help,
+    }));
     let cache = &session.locator.cache;
     findings.push(match cache.folder() {
         Some(folder) if cache.is_writable() => good("cache", format!("{}, {}", folder.display(), space(folder))),
@@ -99,7 +105,7 @@ fn findings(session: &Session) -> Vec<Finding> {
         (true, _) => good("hub", "offline, as asked".to_owned()),
         (false, None) => good("hub", format!("{} answers, {token}", hub.endpoint)),
         (false, Some(reason)) => Finding {
-            what: "hub",
+            what: "hub".to_owned(),
             state: State::Missing,
             text: format!("{} does not answer: {reason}", hub.endpoint),
             help: Some("only `hf(…)` models that are not in the cache need it".to_owned()),
@@ -110,8 +116,8 @@ fn findings(session: &Session) -> Vec<Finding> {
     findings
 }
 
-fn problem(what: &'static str, text: &str, help: Option<String>) -> Finding {
-    Finding { what, state: State::Problem, text: text.to_owned(), help }
+fn problem(what: &str, text: &str, help: Option<String>) -> Finding {
+    Finding { what: what.to_owned(), state: State::Problem, text: text.to_owned(), help }
 }
 
 fn space(folder: &std::path::Path) -> String {

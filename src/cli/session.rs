@@ -28,13 +28,20 @@ impl Session {
         cache: Option<&CacheArgs>,
         output: &Output,
     ) -> Result<Models, ExitCode> {
-        let device = device::choose(&arguments.device).map_err(|diagnostic| {
+        let chosen = device::pick(&arguments.device).map_err(|diagnostic| {
             output.failure(&diagnostic, &Default::default());
-            ExitCode::from(2)
+            ExitCode::from(if device::is_name(&arguments.device) { 3 } else { 2 })
         })?;
+        if let Some(reason) = chosen.passed_over {
+            output.note(&format!(
+                "computing on the CPU: {}\n  help: {}",
+                reason.message,
+                reason.help.join("\n  help: ")
+            ));
+        }
         on_interrupt(*output);
         let frozen = cache.map_or_else(FrozenCache::off, |arguments| self.frozen_cache(arguments));
-        Ok(Models::new(device, self.locator.clone(), frozen))
+        Ok(Models::new(chosen.device, self.locator.clone(), frozen))
     }
 
     /// Opens the cache of constant states.

@@ -19,7 +19,7 @@ use crate::model::device;
 use crate::plan::passes::Passes;
 use crate::plan::{Eval, Experiment};
 use crate::store::atomic;
-use crate::store::environment::Environment;
+use crate::store::environment::{Environment, GraphicsCard};
 use crate::store::result::{EvalRecord, RunResult};
 use crate::store::run_folder::{RunFolder, WhenLocked};
 use std::cell::RefCell;
@@ -194,7 +194,9 @@ impl<'a> Stages<'a> {
         let name = device::name(self.models.device());
         // A bare file name has an empty parent, which means the present folder.
         let around = path.parent().unwrap_or(Path::new(""));
-        let environment = Environment::capture(around, &name, rayon::current_num_threads());
+        let card = device::card(self.models.device());
+        let card = card.map(|card| GraphicsCard { name: card.name, memory: card.memory });
+        let environment = Environment::capture(around, &name, card, rayon::current_num_threads());
         self.folder.record_environment(&environment)?;
         self.folder.log(&format!("reftc {}, {name}, {} threads", environment.reftc, environment.threads));
         let progress = self.all();

@@ -13,11 +13,23 @@ pub struct Environment {
     pub git: Option<Git>,
     /// As the engine names it: `cpu`, `cuda:0`.
     pub device: String,
+    /// Its card, where it is a GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<GraphicsCard>,
     pub threads: usize,
     /// `linux`, `macos`, `windows`
     pub os: String,
     /// `x86_64`, `aarch64`
     pub architecture: String,
+}
+
+/// A GPU.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GraphicsCard {
+    /// `NVIDIA H200`
+    pub name: String,
+    /// Bytes.
+    pub memory: u64,
 }
 
 /// The state of a git tree.
@@ -30,12 +42,13 @@ pub struct Git {
 }
 
 impl Environment {
-    /// The environment of a run of the spec in `folder`.
-    pub fn capture(folder: &Path, device: &str, threads: usize) -> Self {
+    /// The environment of a run of the spec in `folder`, on a device with this name and this card.
+    pub fn capture(folder: &Path, device: &str, card: Option<GraphicsCard>, threads: usize) -> Self {
         Self {
             reftc: env!("CARGO_PKG_VERSION").to_owned(),
             git: git(folder),
             device: device.to_owned(),
+            card,
             threads,
             os: std::env::consts::OS.to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),

@@ -139,6 +139,11 @@ fn doctor_tells_what_stands_in_the_way() {
     let good = place.reftc(&["doctor"]).expect(0).stdout;
     assert!(good.contains("offline, as asked") && good.contains("embedded  tiny"), "{good}");
     assert!(good.contains("frozen") && good.contains(".cache/frozen: no records"), "{good}");
+    if !candle_core::utils::cuda_is_available() {
+        let cuda =
+            "missing  cuda      not in this build\n                   help: `benches/gpu/build` makes a build with it";
+        assert!(good.contains(cuda), "{good}");
+    }
     let frozen = FrozenCache::open(Settings { folder: Some(place.path(".cache/frozen")), budget: Budget::Bytes(5000) });
     frozen.put("segment", &[Item { kind: ItemKind::Keys, layer: 1, values: &[7; 2000] }]);
     let held = place.reftc(&["doctor"]).expect(0).stdout;

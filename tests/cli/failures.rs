@@ -209,3 +209,15 @@ fn a_run_whose_files_were_damaged_later() {
     place.run(&[]).says(&["up to date"]);
     place.reftc(&["generate", "small", "x"]).expect(0);
 }
+
+#[test]
+fn a_device_that_is_not_there() {
+    let place = Place::new();
+    let before = place.files(".");
+    for device in ["cuda:99", "metal:99"] {
+        let done = place.reftc(&["run", "spec.reft", "--device", device]).expect(3);
+        let done = done.says(&["error[E0505]: ", "help: ", "`--device cpu`", "`reftc explain E0505` tells more"]);
+        assert_eq!(done.stderr.matches("E0505]").count(), 1, "{}", done.stderr);
+        assert_eq!((done.stdout.as_str(), place.files(".")), ("", before.clone()));
+    }
+}

@@ -25,7 +25,8 @@ fn data_alone_is_on_stdout() {
     let eval = place.reftc(&["eval", "small", "--json", "--threads", "1"]).expect(0);
     assert_eq!(eval.json()[0]["name"], "test");
     let doctor = place.reftc(&["doctor", "--json"]).expect(0).json();
-    assert!(doctor.as_array().unwrap().iter().all(|finding| finding["state"] == "good"), "{doctor}");
+    let others = doctor.as_array().unwrap().iter().filter(|finding| finding["what"] != "cuda");
+    assert!(others.clone().count() > 4 && others.clone().all(|finding| finding["state"] == "good"), "{doctor}");
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn a_run_is_unfinished_until_its_result_is_written() {
     let mut folder = open(runs.path(), "sentiment", HASH);
     assert_eq!(folder.path(), runs.path().join("sentiment/01234567"));
     folder.describe("// spec\n", "{}\n").unwrap();
-    folder.record_environment(&Environment::capture(runs.path(), "cpu", 2)).unwrap();
+    folder.record_environment(&Environment::capture(runs.path(), "cpu", None, 2)).unwrap();
     folder.metrics(0).unwrap().append(&serde_json::json!({"step": 1})).unwrap();
     train(&mut folder);
     assert!(!folder.is_finished());
