@@ -113,6 +113,6 @@ mod tests {
             .iter()
             .map(|factor| if *factor == 0.0 { '.' } else { '2' })
             .collect();
-        assert_eq!(kept, "");
+        assert_eq!(kept, "22.2.2222.22.222....");
     }
 }
