@@ -2,7 +2,7 @@
 //!
 //! Each operation is a struct of frozen weights with `forward` and `backward`, plain functions over tensors that no graph
 //! records. On the CPU they are loops over f32 slices, on all threads; on a GPU, kernels; elsewhere (and for f64) the same formulas as
-//! tensor operations: see [`way`]. [`frozen`] is the one bridge to candle's autograd.
+//! tensor operations: see `way`. [`frozen`] is the one bridge to candle's autograd.
 
 mod arithmetic;
 pub mod attention;
