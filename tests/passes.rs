@@ -264,12 +264,13 @@ fn what_rows_have_in_common_is_looked_up_computed_and_held_once() {
     // The prompt, and the states from which the edit moves each target.
     assert_eq!((cache.counts().misses, cache.counts().hits), (5, 5));
     assert_eq!(lines(&found)[3], prompt.len() - 1, "the keys of the prompt but for its last token, once");
-    assert_eq!(first.losses(&decoder, &Default::default()).unwrap().to_vec1::<f32>().unwrap(), {
-        let apart = |row: &&EncodedRow| {
-            let engine = tiny::engine(&decoder, &blocks);
-            let batch = LossBatch::new(&engine, &[row]).unwrap();
-            batch.losses(&decoder, &Default::default()).unwrap().to_vec1::<f32>().unwrap()
-        };
-        rows.iter().flat_map(apart).collect::<Vec<_>>()
+    let losses = |batch: &LossBatch| batch.losses(&decoder, &Default::default()).unwrap().to_vec1::<f32>().unwrap();
+    let apart = rows.iter().flat_map(|row| {
+        let engine = tiny::engine(&decoder, &blocks);
+        losses(&LossBatch::new(&engine, &[row]).unwrap())
     });
+    // Trainable work may round with its companions: only what is frozen has bits of its own on every device.
+    for (together, apart) in losses(&first).into_iter().zip(apart) {
+        assert!((together - apart).abs() <= 1e-6 * apart, "{together} together, {apart} apart");
+    }
 }
