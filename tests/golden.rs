@@ -11,7 +11,7 @@ mod dump;
 
 use reftc::diag::{Diagnostic, render};
 use reftc::plan::Means;
-use reftc::plan::{self, Plan};
+use reftc::plan::Plan;
 use reftc::report::{self, table::Style};
 use reftc::source::{FileId, Sources};
 use reftc::syntax;
@@ -43,17 +43,15 @@ fn formatted(sources: &Sources, id: FileId) -> String {
 }
 
 fn checked(sources: &Sources, id: FileId) -> String {
-    let (diagnostics, _) =
-        compile::compile(sources.file(id).expect("the file was just added"), id, &compile::machine());
-    let summary = render::summary(&diagnostics);
-    format!("{}{summary}\n", rendered(&diagnostics, sources))
+    let found = compile::compile(sources, id, &compile::machine());
+    let summary = render::summary(&found.diagnostics);
+    format!("{}{summary}\n", rendered(&found.diagnostics, &found.sources))
 }
 
 fn plan(sources: &Sources, id: FileId) -> Plan {
-    let (diagnostics, spec) =
-        compile::compile(sources.file(id).expect("the file was just added"), id, &compile::machine());
-    assert_eq!(rendered(&diagnostics, sources), "", "only specs without findings are planned");
-    plan::lower(&spec, Means::default())
+    let found = compile::compile(sources, id, &compile::machine());
+    assert_eq!(rendered(&found.diagnostics, &found.sources), "", "only specs without findings are planned");
+    found.plan(Means::default())
 }
 
 fn planned(sources: &Sources, id: FileId) -> String {

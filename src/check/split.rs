@@ -165,7 +165,7 @@ pub fn missing_split(data: &DataDeclaration, named: &Spanned<String>) -> Option<
 }
 
 /// A word after `data.` that names no split of the language.
-pub fn unknown_split(split: &Spanned<String>, data: &str) -> Diagnostic {
+pub fn unknown_split(split: &Spanned<String>) -> Diagnostic {
     let names = ["train", "validation", "test"];
     let diagnostic = Diagnostic::at(
         Code::UnknownSplit,
@@ -174,7 +174,7 @@ pub fn unknown_split(split: &Spanned<String>, data: &str) -> Diagnostic {
         "unknown split",
     );
     match suggest::near(&split.value, names).as_slice() {
-        [only, ..] => diagnostic.help(format!("did you mean `{data}.{only}`?")).fix(split.span, *only),
+        [only, ..] => diagnostic.help(format!("did you mean `{only}`?")).fix(split.span, *only),
         [] => diagnostic.help(format!("write {}", suggest::list(&names))),
     }
 }
