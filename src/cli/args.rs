@@ -129,6 +129,10 @@ pub struct CheckArgs {
     /// Make a warning an error, by its name or code; `warnings` means all of them
     #[arg(long, value_name = "NAME")]
     pub deny: Vec<String>,
+
+    /// Set a field, as in train.lr=1e-3; several values, as in seed=42,43, make a run of each
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub settings: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -152,6 +156,10 @@ pub struct PlanArgs {
     #[arg(long, value_name = "NAME")]
     pub experiment: Option<String>,
 
+    /// Set a field, as in train.lr=1e-3; several values, as in seed=42,43, make a run of each
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub settings: Vec<String>,
+
     #[command(flatten)]
     pub means: MeansArgs,
 
@@ -169,6 +177,14 @@ pub struct RunArgs {
     /// Only this experiment
     #[arg(long, value_name = "NAME")]
     pub experiment: Option<String>,
+
+    /// Set a field, as in train.lr=1e-3; several values, as in seed=42,43, make a run of each
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub settings: Vec<String>,
+
+    /// End a sweep at the first point that fails
+    #[arg(long)]
+    pub fail_fast: bool,
 
     /// Run again whenever the spec or a file that it reads is saved
     #[arg(long)]

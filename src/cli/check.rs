@@ -21,7 +21,7 @@ pub fn check(arguments: &CheckArgs, world: &dyn World, output: &Output) -> ExitC
     }
     let mut all = Vec::new();
     for path in &arguments.specs {
-        let mut compiled = compile(path, world);
+        let mut compiled = compile(path, &arguments.settings, world);
         deny(&mut compiled.diagnostics, &arguments.deny);
         if !compiled.diagnostics.is_empty() {
             output.findings(&compiled.diagnostics, &compiled.sources);

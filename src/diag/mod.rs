@@ -182,6 +182,13 @@ impl Sink {
         }
     }
 
+    /// Sets the note of the finding of that number, unless it has one.
+    pub fn note(&mut self, at: usize, text: &str) {
+        if let Some(diagnostic) = self.found.get_mut(at) {
+            diagnostic.note.get_or_insert_with(|| text.to_owned());
+        }
+    }
+
     /// Adds a label to every finding from number `first` on that has a place, and not this one already.
     pub fn label_from(&mut self, first: usize, span: Span, text: &str) {
         for diagnostic in self.found.iter_mut().skip(first) {

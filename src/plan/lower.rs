@@ -5,7 +5,8 @@ use crate::check::spec::{self, Spec};
 
 /// Lowers every experiment of a spec, to be run by these means.
 pub fn lower(spec: &Spec, means: Means) -> Plan {
-    Plan { experiments: spec.experiments.iter().map(|checked| experiment(checked, means)).collect() }
+    let experiments = spec.experiments.iter().map(|checked| experiment(checked, means)).collect();
+    Plan { experiments, sweeps: spec.sweeps.clone() }
 }
 
 fn experiment(checked: &spec::Experiment, means: Means) -> Experiment {
@@ -16,6 +17,7 @@ fn experiment(checked: &spec::Experiment, means: Means) -> Experiment {
     let mut experiment = Experiment {
         name: checked.name.clone(),
         doc: checked.doc.clone(),
+        point: checked.point.clone(),
         seed: checked.seed,
         model: Model {
             source: checked.model.source.clone(),

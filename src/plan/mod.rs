@@ -19,7 +19,7 @@ use crate::model::config::{ModelConfig, ModelSource, Precision};
 use passes::Passes;
 use serde::{Deserialize, Serialize};
 
-pub use crate::check::spec::{Optimizer, ScheduleShape, When};
+pub use crate::check::spec::{Optimizer, PointValue, ScheduleShape, Selection, Sweep, When};
 pub use crate::data::split::{Overlong, Split};
 pub use crate::intervention::{Activation, At, Intervention};
 
@@ -27,6 +27,9 @@ pub use crate::intervention::{Activation, At, Intervention};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     pub experiments: Vec<Experiment>,
+    /// The sweeps that some of them are points of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sweeps: Vec<Sweep>,
 }
 
 /// One experiment, every default written out.
@@ -34,6 +37,9 @@ pub struct Plan {
 pub struct Experiment {
     pub name: String,
     pub doc: String,
+    /// The values of its sweep; empty where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub point: Vec<PointValue>,
     pub seed: u64,
     pub model: Model,
     pub interventions: Vec<Intervention>,
