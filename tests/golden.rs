@@ -9,7 +9,7 @@ mod compile;
 #[path = "support/dump.rs"]
 mod dump;
 
-use reftc::diag::{Diagnostic, render};
+use reftc::diag::{Diagnostic, fix, render};
 use reftc::plan::Means;
 use reftc::plan::{self, Plan};
 use reftc::report::{self, table::Style};
@@ -25,6 +25,7 @@ const FOLDERS: &[(&str, Function)] = &[
     ("syntax", tree_and_diagnostics),
     ("format", formatted),
     ("check", checked),
+    ("fix", fixed),
     ("plan", planned),
     ("plan_json", planned_as_json),
 ];
@@ -47,6 +48,16 @@ fn checked(sources: &Sources, id: FileId) -> String {
         compile::compile(sources.file(id).expect("the file was just added"), id, &compile::machine());
     let summary = render::summary(&diagnostics);
     format!("{}{summary}\n", rendered(&diagnostics, sources))
+}
+
+fn fixed(sources: &Sources, id: FileId) -> String {
+    let file = sources.file(id).expect("the file was just added");
+    let find = |text: &str| {
+        let mut sources = Sources::default();
+        let id = sources.add(&file.path, text.to_owned());
+        compile::compile(sources.file(id).expect("the file was just added"), id, &compile::machine()).0
+    };
+    fix::mend(&file.text, id, find).text
 }
 
 fn plan(sources: &Sources, id: FileId) -> Plan {

@@ -7,12 +7,16 @@ mod completions;
 pub mod describe;
 mod doctor;
 mod eval;
+mod examples;
 mod explain;
+mod fix;
 mod fmt;
 mod generate;
+mod init;
 mod output;
 mod plan;
 mod progress;
+pub mod projects;
 mod run;
 mod session;
 
@@ -39,6 +43,8 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Run(arguments) => run::run(arguments, &session, &output),
         Command::Eval(arguments) => eval::eval(arguments, &session, &output),
         Command::Generate(arguments) => generate::generate(arguments, &session, &output),
+        Command::Init(arguments) => init::init(arguments, &output),
+        Command::Examples(arguments) => examples::examples(arguments, &output),
         Command::Explain(arguments) => explain::explain(arguments, &output),
         Command::Describe(arguments) => describe::describe(arguments, &output),
         Command::Doctor(arguments) => doctor::doctor(arguments, &session, &output),

@@ -108,7 +108,21 @@ fn every_shell_has_completions_and_every_command_help() {
         assert!(script.contains("reftc") && script.contains("message-format"), "{shell}");
     }
     let all = place.reftc(&["--help"]).expect(0).stdout;
-    for command in ["check", "fmt", "plan", "run", "eval", "generate", "explain", "describe", "doctor", "completions"] {
+    let commands = [
+        "check",
+        "fmt",
+        "plan",
+        "run",
+        "eval",
+        "generate",
+        "init",
+        "examples",
+        "explain",
+        "describe",
+        "doctor",
+        "completions",
+    ];
+    for command in commands {
         assert!(all.contains(&format!("\n  {command} ")), "{command}");
         let help = place.reftc(&[command, "--help"]).expect(0).stdout;
         let undocumented = help.lines().find(|line| {
