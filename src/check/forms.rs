@@ -1,11 +1,11 @@
 //! Words and calls of the table of forms: matching arguments to parameters, and what to say where a word is unknown.
 
-use super::Checker;
 use super::evaluate::Expected;
 use super::schema::{self, Form, Parameter};
 use super::scope::{Declared, later};
 use super::types::Type;
 use super::value::{FormValue, Value};
+use super::{Checker, foreign};
 use crate::diag::{Code, Diagnostic, suggest};
 use crate::source::Spanned;
 use crate::syntax::tree::{Argument, Expr, ExprKind, Ident};
@@ -213,32 +213,10 @@ impl Checker<'_> {
     }
 }
 
-/// What other tools call words of the language.
-const FOREIGN: &[(&str, &str)] = &[
-    ("float32", "f32"),
-    ("fp32", "f32"),
-    ("float16", "f16"),
-    ("fp16", "f16"),
-    ("half", "f16"),
-    ("bfloat16", "bf16"),
-    ("identity", "linear"),
-    ("constant_with_warmup", "constant"),
-    ("adam", "adamw"),
-    ("every", "steps"),
-    ("em", "exact_match"),
-    ("exact", "exact_match"),
-    ("acc", "accuracy"),
-    ("ppl", "perplexity"),
-    ("no", "off"),
-    ("right", "cut_right"),
-    ("left", "cut_left"),
-    ("number", "last_number"),
-];
-
 /// The word of that type which `word` was probably meant as: itself, as other tools call it, or in another case.
 pub fn meant(word: &str, holds: Type) -> Option<&'static str> {
     let lower = word.to_lowercase();
-    let foreign = FOREIGN.iter().find(|(theirs, _)| *theirs == lower).map(|(_, ours)| *ours);
+    let foreign = foreign::WORDS.iter().find(|(theirs, _)| *theirs == lower).map(|(_, ours)| *ours);
     let find = |name: &str| schema::forms(holds).find(|form| form.name == name && !form.later).map(|form| form.name);
     find(&lower).or_else(|| find(foreign?))
 }

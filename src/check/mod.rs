@@ -11,6 +11,7 @@ mod evaluate;
 mod experiment;
 mod fields;
 mod findings;
+pub mod foreign;
 mod forms;
 mod gold;
 mod intervene;

@@ -61,6 +61,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Describe blocks, fields, types and kinds of the language
     Describe(DescribeArgs),
+    /// Print the tables of the language for other programs
+    Schema(SchemaArgs),
     /// Show what reftc finds on this machine
     Doctor(DoctorArgs),
     /// Print completions for a shell
@@ -308,13 +310,25 @@ pub struct ExplainArgs {
 
 #[derive(Debug, Args)]
 pub struct DescribeArgs {
-    /// A block (`train`), field (`train.lr`), type (`schedule`) or kind (`loreft`); without one, all blocks are listed
+    /// A block (`train`), field (`train.lr`, `lr`), type (`schedule`), word (`cosine`) or kind (`loreft`), also as other tools
+    /// call it (`learning_rate`); without one, all blocks are listed
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 
-    /// The whole language reference in Markdown
+    /// The whole reference of the language in Markdown
     #[arg(long, conflicts_with = "name")]
     pub markdown: bool,
+
+    /// Write the pages of the reference into this folder
+    #[arg(long, value_name = "DIR", requires = "markdown")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// As JSON, the only form there is
+    #[arg(long, required = true)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -18,6 +18,7 @@ mod plan;
 mod progress;
 pub mod projects;
 mod run;
+pub mod schema;
 mod session;
 
 use crate::model::hub::HubSettings;
@@ -47,6 +48,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Examples(arguments) => examples::examples(arguments, &output),
         Command::Explain(arguments) => explain::explain(arguments, &output),
         Command::Describe(arguments) => describe::describe(arguments, &output),
+        Command::Schema(_) => schema::schema(&output),
         Command::Doctor(arguments) => doctor::doctor(arguments, &session, &output),
         Command::Completions(arguments) => completions::completions(arguments, &output),
     }
