@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 use reftc::check::check;
+use reftc::check::modules::Modules;
 use reftc::model::hub::HubSettings;
 use reftc::model::located::Locator;
 use reftc::plan::{Means, lower};
@@ -25,18 +26,18 @@ fn main() {
     let lines = text.lines().count();
     let mut sources = Sources::default();
     let id = sources.add(Path::new(&path), text);
-    let source = sources.file(id).unwrap();
-
-    let (tree, findings) = parse(id, &source.text);
+    let text = sources.file(id).unwrap().text.clone();
+    let (tree, findings) = parse(id, &text);
     assert!(findings.is_empty(), "{path} has errors of syntax");
     let world = RealWorld::new(Locator::new(HubSettings::from_env(), Cache::from_env()));
     let begun = Instant::now();
-    let (spec, _) = check(&tree, source, &world);
+    let (modules, _) = Modules::load(id, &mut sources, &world);
+    let (spec, _) = check(&modules, &sources, &world);
     println!("{path}: {lines} lines; first check {:.2} ms", 1e3 * begun.elapsed().as_secs_f64());
     println!("then, least of {REPETITIONS}:");
-    print("parse", || parse(id, &source.text));
-    print("format", || format(&tree, &source.text));
-    print("check", || check(&tree, source, &world));
+    print("parse", || parse(id, &text));
+    print("format", || format(&tree, &text));
+    print("check", || check(&modules, &sources, &world));
     print("plan", || lower(&spec, Means::default()));
 }
 

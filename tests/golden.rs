@@ -11,7 +11,7 @@ mod dump;
 
 use reftc::diag::{Diagnostic, fix, render};
 use reftc::plan::Means;
-use reftc::plan::{self, Plan};
+use reftc::plan::Plan;
 use reftc::report::{self, table::Style};
 use reftc::source::{FileId, Sources};
 use reftc::syntax;
@@ -44,10 +44,9 @@ fn formatted(sources: &Sources, id: FileId) -> String {
 }
 
 fn checked(sources: &Sources, id: FileId) -> String {
-    let (diagnostics, _) =
-        compile::compile(sources.file(id).expect("the file was just added"), id, &compile::machine());
-    let summary = render::summary(&diagnostics);
-    format!("{}{summary}\n", rendered(&diagnostics, sources))
+    let found = compile::compile(sources, id, &compile::machine());
+    let summary = render::summary(&found.diagnostics);
+    format!("{}{summary}\n", rendered(&found.diagnostics, &found.sources))
 }
 
 fn fixed(sources: &Sources, id: FileId) -> String {
@@ -55,16 +54,15 @@ fn fixed(sources: &Sources, id: FileId) -> String {
     let find = |text: &str| {
         let mut sources = Sources::default();
         let id = sources.add(&file.path, text.to_owned());
-        compile::compile(sources.file(id).expect("the file was just added"), id, &compile::machine()).0
+        compile::compile(&sources, id, &compile::machine()).diagnostics
     };
     fix::mend(&file.text, id, find).text
 }
 
 fn plan(sources: &Sources, id: FileId) -> Plan {
-    let (diagnostics, spec) =
-        compile::compile(sources.file(id).expect("the file was just added"), id, &compile::machine());
-    assert_eq!(rendered(&diagnostics, sources), "", "only specs without findings are planned");
-    plan::lower(&spec, Means::default())
+    let found = compile::compile(sources, id, &compile::machine());
+    assert_eq!(rendered(&found.diagnostics, &found.sources), "", "only specs without findings are planned");
+    found.plan(Means::default())
 }
 
 fn planned(sources: &Sources, id: FileId) -> String {

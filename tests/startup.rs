@@ -19,7 +19,7 @@ use reftc::model::known::KnownModel;
 use reftc::model::located::Locator;
 use reftc::model::{Decoder, ModelFiles};
 use reftc::plan::{self, Experiment};
-use reftc::source::{FileId, SourceFile, Sources};
+use reftc::source::{FileId, Sources};
 use reftc::store::cache::Cache;
 use reftc::world::RealWorld;
 use std::path::{Path, PathBuf};
@@ -72,10 +72,13 @@ impl Place {
     fn check(&self, locator: &Locator) -> Experiment {
         let mut sources = Sources::default();
         let id: FileId = sources.add(&self.path("spec.reft"), SPEC.to_owned());
-        let source: &SourceFile = sources.file(id).unwrap();
-        let (found, spec) = support::compile(source, id, &RealWorld::new(locator.clone()));
-        assert!(found.iter().all(|diagnostic| diagnostic.severity != Severity::Error), "{found:?}");
-        plan::lower(&spec, Default::default()).experiments.remove(0)
+        let found = support::compile(&sources, id, &RealWorld::new(locator.clone()));
+        assert!(
+            found.diagnostics.iter().all(|diagnostic| diagnostic.severity != Severity::Error),
+            "{:?}",
+            found.diagnostics
+        );
+        found.plan(Default::default()).experiments.remove(0)
     }
 
     fn source(&self) -> ModelSource {

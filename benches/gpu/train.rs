@@ -1,18 +1,17 @@
 //! A training by the ordinary path: the spec of the quickstart through parser, checker, plan and engine into a run folder.
 
 use candle_core::Device;
-use reftc::check::check;
+use reftc::compile::compile_text;
 use reftc::diag::{Code, Diagnostic, Result};
 use reftc::execute::event::Event;
 use reftc::execute::experiment::{self, Run};
 use reftc::execute::loaded::Models;
 use reftc::model::hub::HubSettings;
 use reftc::model::located::Locator;
-use reftc::plan::{Means, lower};
+use reftc::plan::Means;
 use reftc::source::Sources;
 use reftc::store::cache::Cache;
 use reftc::store::frozen::{FrozenCache, Settings};
-use reftc::syntax::parse;
 use reftc::world::RealWorld;
 use serde::Serialize;
 use std::path::Path;
@@ -49,13 +48,11 @@ pub fn train(device: &Device, tiny: bool) -> Result<Trained> {
     let world = RealWorld::new(locator.clone());
     let mut sources = Sources::default();
     let id = sources.add(&path, spec.clone());
-    let Some(source) = sources.file(id) else { return Err(broken("the spec is not there")) };
-    let (tree, syntax) = parse(id, &source.text);
-    let (checked, findings) = check(&tree, source, &world);
-    if let Some(finding) = syntax.into_iter().chain(findings).next() {
+    let compiled = compile_text(id, sources, &world);
+    let plan = compiled.plan(Means::default());
+    if let Some(finding) = compiled.diagnostics.into_iter().next() {
         return Err(Box::new(finding));
     }
-    let plan = lower(&checked, Means::default());
     let Some(experiment) = plan.experiments.first() else { return Err(broken("the spec has no experiment")) };
     let mut models = Models::new(device.clone(), locator, FrozenCache::open(Settings::default()));
     let mut losses = Vec::new();

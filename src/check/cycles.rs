@@ -3,54 +3,76 @@
 use super::schema;
 use super::scope::{Declared, Scope};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::syntax::tree::{Expr, ExprKind, Ident};
+use crate::source::Span;
+use crate::syntax::tree::{Expr, ExprKind, Path};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Reports every cycle of `let`s once, beginning with its first name in the alphabet; gives all names in cycles.
-pub fn find(scope: &Scope<'_>, sink: &mut Sink) -> BTreeSet<String> {
-    let mut uses: BTreeMap<&str, Vec<&Ident>> = BTreeMap::new();
-    for entry in scope.entries() {
+/// A `let`: its name, and the `let`s that its value names.
+struct Node<'t> {
+    name: &'t str,
+    links: Vec<Link>,
+}
+
+/// A use of a `let` in the value of another.
+#[derive(Clone)]
+struct Link {
+    /// As written.
+    text: String,
+    place: Span,
+    /// The declaration that is meant.
+    target: Span,
+}
+
+/// Reports every cycle of `let`s once, beginning with its first declaration; gives the places of all names in cycles.
+pub fn find(scope: &Scope<'_>, sink: &mut Sink) -> BTreeSet<Span> {
+    let mut nodes: BTreeMap<Span, Node<'_>> = BTreeMap::new();
+    for entry in scope.all_entries() {
         if let Declared::Let { value, .. } = entry.declared {
-            let mut words = Vec::new();
-            collect(value, &mut words);
-            uses.insert(&entry.name.text, words);
+            let mut paths = Vec::new();
+            collect(value, &mut paths);
+            let links = paths.into_iter().filter_map(|path| {
+                let (target, _) = scope.resolve(path)?;
+                let is_let = matches!(target.declared, Declared::Let { .. });
+                is_let.then(|| Link { text: path.text(), place: path.span, target: target.name.span })
+            });
+            nodes.insert(entry.name.span, Node { name: &entry.name.text, links: links.collect() });
         }
     }
     let mut found = BTreeSet::new();
-    for start in uses.keys() {
-        if found.contains(*start) {
+    for (start, node) in &nodes {
+        if found.contains(start) {
             continue;
         }
-        if let Some(chain) = path_back(start, &uses) {
-            found.extend(chain.iter().map(|link| link.text.clone()));
-            chain.iter().for_each(|link| scope.mention(&link.text));
-            sink.push(report(start, &chain));
+        if let Some(chain) = path_back(*start, &nodes) {
+            found.extend(chain.iter().map(|link| link.target));
+            sink.push(report(node.name, &chain));
         }
     }
     found
 }
 
 /// The uses that lead from `start` back to it, by the shortest way; the last one names `start`.
-fn path_back<'t>(start: &str, uses: &BTreeMap<&str, Vec<&'t Ident>>) -> Option<Vec<&'t Ident>> {
-    let mut paths: Vec<Vec<&Ident>> = vec![Vec::new()];
+fn path_back(start: Span, nodes: &BTreeMap<Span, Node<'_>>) -> Option<Vec<Link>> {
+    let mut paths: Vec<Vec<Link>> = vec![Vec::new()];
     let mut seen = BTreeSet::new();
     let mut next = 0;
     while let Some(path) = paths.get(next).cloned() {
         next += 1;
-        let at = path.last().map_or(start, |link| link.text.as_str());
-        for word in uses.get(at).into_iter().flatten() {
-            if word.text == start {
-                return Some(path.into_iter().chain([*word]).collect());
+        let at = path.last().map_or(start, |link| link.target);
+        for link in nodes.get(&at).into_iter().flat_map(|node| &node.links) {
+            let longer = || path.iter().chain([link]).cloned().collect();
+            if link.target == start {
+                return Some(longer());
             }
-            if uses.contains_key(word.text.as_str()) && seen.insert(word.text.as_str()) {
-                paths.push(path.iter().copied().chain([*word]).collect());
+            if seen.insert(link.target) {
+                paths.push(longer());
             }
         }
     }
     None
 }
 
-fn report(start: &str, chain: &[&Ident]) -> Diagnostic {
+fn report(start: &str, chain: &[Link]) -> Diagnostic {
     let names: Vec<String> = std::iter::once(start)
         .chain(chain.iter().map(|link| link.text.as_str()))
         .map(|name| format!("`{name}`"))
@@ -59,31 +81,31 @@ fn report(start: &str, chain: &[&Ident]) -> Diagnostic {
         Diagnostic::new(Code::CyclicDefinition, format!("`{start}` is defined by itself: {}", names.join(" → ")));
     let mut owner = start;
     for link in chain {
-        diagnostic = diagnostic.label(link.span, format!("`{owner}` is `{}`", link.text));
+        diagnostic = diagnostic.label(link.place, format!("`{owner}` is `{}`", link.text));
         owner = &link.text;
     }
     diagnostic.help("give one of them a value of its own")
 }
 
 /// The words of an expression that may name a `let`. Words of the language mean themselves wherever they are wanted.
-fn collect<'t>(expr: &'t Expr, words: &mut Vec<&'t Ident>) {
+fn collect<'t>(expr: &'t Expr, paths: &mut Vec<&'t Path>) {
     match &expr.kind {
         ExprKind::Word(path) => match path.segments.as_slice() {
-            [name] if schema::FORMS.iter().all(|form| form.name != name.text) => words.push(name),
-            _ => {}
+            [name] if schema::FORMS.iter().any(|form| form.name == name.text) => {}
+            _ => paths.push(path),
         },
-        ExprKind::Call { arguments, .. } => arguments.iter().for_each(|argument| collect(&argument.value, words)),
+        ExprKind::Call { arguments, .. } => arguments.iter().for_each(|argument| collect(&argument.value, paths)),
         ExprKind::Method { base, arguments, .. } => {
-            collect(base, words);
-            arguments.iter().for_each(|argument| collect(&argument.value, words));
+            collect(base, paths);
+            arguments.iter().for_each(|argument| collect(&argument.value, paths));
         }
-        ExprKind::List(items) => items.iter().for_each(|item| collect(item, words)),
-        ExprKind::Range { start, end, .. } => start.iter().chain(end).for_each(|bound| collect(bound, words)),
+        ExprKind::List(items) => items.iter().for_each(|item| collect(item, paths)),
+        ExprKind::Range { start, end, .. } => start.iter().chain(end).for_each(|bound| collect(bound, paths)),
         ExprKind::Slice { base, range } => {
-            collect(base, words);
-            collect(range, words);
+            collect(base, paths);
+            collect(range, paths);
         }
-        ExprKind::Sum(terms) => terms.iter().for_each(|(_, term)| collect(term, words)),
+        ExprKind::Sum(terms) => terms.iter().for_each(|(_, term)| collect(term, paths)),
         ExprKind::Int(_)
         | ExprKind::Float(_)
         | ExprKind::Ratio(_)

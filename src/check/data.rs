@@ -51,14 +51,14 @@ pub struct Table {
 
 impl Checker<'_> {
     /// The data of that name, looked at once.
-    pub(super) fn data(&mut self, name: &str) -> Option<Rc<DataDeclaration>> {
-        if let Some(known) = self.data.get(name) {
+    pub(super) fn data(&mut self, name: &Ident) -> Option<Rc<DataDeclaration>> {
+        if let Some(known) = self.data.get(&name.span) {
             return known.clone();
         }
-        let entry = self.scope.find(name)?;
+        let entry = self.scope.declared_at(name.span)?;
         let Declared::Data { body } = entry.declared else { return None };
         let data = self.data_declaration(entry.name, body).map(Rc::new);
-        self.data.insert(name.to_owned(), data.clone());
+        self.data.insert(name.span, data.clone());
         data
     }
 
@@ -66,7 +66,7 @@ impl Checker<'_> {
     pub(super) fn unreached_data(&mut self) {
         for entry in self.scope.entries() {
             if let Declared::Data { body } = entry.declared
-                && !self.data.contains_key(&entry.name.text)
+                && !self.data.contains_key(&entry.name.span)
             {
                 self.data_declaration(entry.name, body);
             }

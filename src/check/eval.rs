@@ -47,10 +47,10 @@ impl Checker<'_> {
         };
         let Value::Split { split, data } = &fields.get("on")?.value else { return None };
         if !is_split_field(&split.value) {
-            self.sink.push(unknown_split(split, &data.value));
+            self.sink.push(unknown_split(split));
             return None;
         }
-        let (split, data) = (split.clone(), self.data(&data.value)?);
+        let (split, data) = (split.clone(), self.data(&data.clone())?);
         match data.splits.get(&split.value) {
             Some(source) => {
                 let texts = choices.iter().flatten().flat_map(|choices| &choices.texts);

@@ -13,7 +13,7 @@ use super::train::train_block;
 use crate::data::positions::Segment;
 use crate::diag::{Code, Diagnostic, suggest};
 use crate::source::{Span, Spanned};
-use crate::syntax::tree::{self, Ident, Section};
+use crate::syntax::tree::{self, Ident, Path, Section};
 
 /// The blocks of an experiment.
 const SECTIONS: [&str; 3] = ["intervene", "train", "eval"];
@@ -29,14 +29,28 @@ struct Sections<'t> {
     evals: Vec<Option<EvalFields<'t>>>,
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
     /// Checks one experiment; everything wrong in it is reported, and then there is none.
-    pub(super) fn experiment(&mut self, name: &Ident, doc: &str, body: &tree::Block) -> Option<Experiment> {
+    pub(super) fn experiment(
+        &mut self,
+        name: &'a Ident,
+        doc: &str,
+        parent: Option<&'a Path>,
+        body: &'a tree::Block,
+    ) -> Option<Experiment> {
+        let first = self.sink.len();
+        let whole = self.whole(name, parent, body)?;
+        let checked = self.whole_experiment(name, doc, &whole.body);
+        self.label_origins(first, &whole, name, parent);
+        checked
+    }
+
+    fn whole_experiment(&mut self, name: &Ident, doc: &str, body: &tree::Block) -> Option<Experiment> {
         let mut inner = Vec::new();
         let head = name.span;
         let fields = self.block("experiment", Some(body), head, Some(&mut inner))?;
-        let model = fields.get("model").and_then(|value| self.model(value.value.as_text()?));
-        let data = fields.get("data").and_then(|value| self.data(value.value.as_text()?));
+        let model = fields.get("model").and_then(|value| self.model(&value.value.as_name()?.clone()));
+        let data = fields.get("data").and_then(|value| self.data(&value.value.as_name()?.clone()));
         if let (Some(data), Some(written)) = (&data, fields.get("data"))
             && !data.splits.contains_key("train")
         {

@@ -101,7 +101,15 @@ impl Checker<'_> {
                     );
                 }
                 tree::Entry::Remove(remove) => {
-                    self.sink.push(later(remove.span, "`remove`", "delete the block from the experiment"));
+                    self.sink.push(
+                        Diagnostic::at(
+                            Code::MisplacedBlock,
+                            remove.span,
+                            "`remove` belongs into an experiment",
+                            format!("inside `{}`", block.name),
+                        )
+                        .help("delete the field itself"),
+                    );
                 }
                 tree::Entry::Bad(span) => {
                     self.mention(*span);
@@ -139,7 +147,7 @@ impl Checker<'_> {
     fn missing(&mut self, block: &Block, field: &Field, head: Span) {
         let wanted = |declared: Declared<'_>| declared.serves(field.holds);
         self.scope.mention_all(wanted);
-        let example = match self.scope.names(wanted).as_slice() {
+        let example = match self.scope.names(head, wanted).as_slice() {
             [name, ..] => name,
             [] => field.holds.example(),
         };

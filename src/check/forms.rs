@@ -139,7 +139,7 @@ impl Checker<'_> {
     pub(super) fn unknown_word(&mut self, name: &Ident, expr: &Expr, expected: Expected<'_>) {
         let is_let = |declared: Declared<'_>| matches!(declared, Declared::Let { .. });
         self.mention(expr.span);
-        if let Some(entry) = self.scope.find(&name.text).filter(|entry| !is_let(entry.declared)) {
+        if let Some(entry) = self.scope.find(name).filter(|entry| !is_let(entry.declared)) {
             self.sink.push(self.wrong_kind(name, entry.declared, entry.name.span, expected.holds));
             return;
         }
@@ -150,7 +150,7 @@ impl Checker<'_> {
             return;
         }
         self.scope.mention_all(is_let);
-        let lets = self.scope.names(is_let);
+        let lets = self.scope.names(name.span, is_let);
         let takes_words = forms()
             .filter(|form| !form.later)
             .any(|form| form.parameters.iter().all(|parameter| parameter.default.is_some()));

@@ -4,16 +4,16 @@ use super::Checker;
 use super::evaluate::Expected;
 use super::experiment::Names;
 use super::fields::Fields;
+use super::inherit::nothing_inherited;
 use super::model::ModelDeclaration;
 use super::schema::Bound;
-use super::scope::later;
 use super::types::Type;
 use super::value::Value;
 use crate::data::positions::Segment;
 use crate::diag::{Code, Diagnostic};
 use crate::intervention::{Activation, At, Intervention, Kind};
 use crate::source::{Span, Spanned};
-use crate::syntax::tree::Section;
+use crate::syntax::tree::{Entry, Section};
 
 /// An `intervene` block with the places of its values.
 pub struct CheckedIntervention {
@@ -41,13 +41,15 @@ impl Checker<'_> {
                 );
                 return None;
             }
-            let what = "`intervene` without a kind, which overrides an inherited block,";
-            self.sink.push(later(head, what, "write the kind: `intervene NAME = loreft { … }`"));
+            self.sink.extend(name.map(|name| nothing_inherited("intervene", name, head, &[])));
             return None;
         };
         let what = "the kind of an intervention";
         let kind = self.evaluate(value, Expected { holds: Type::Kind, bound: Bound::Any, what });
-        let fields = self.block("intervene", Some(&section.body), head, None)?;
+        // Of an unknown kind it is not known which fields it would have brought.
+        let mut body = section.body.clone();
+        body.entries.extend(kind.is_none().then_some(Entry::Bad(Span { end: head.start, ..head })));
+        let fields = self.block("intervene", Some(&body), head, None)?;
         let layers = fields.get("layers").and_then(|value| match &value.value {
             Value::Layers(layers) => self.resolve_layers(layers, value.span, model?),
             _ => None,

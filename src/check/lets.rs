@@ -15,11 +15,11 @@ impl Checker<'_> {
     /// ambiguous.
     pub(super) fn lets(&mut self) {
         self.broken = cycles::find(self.scope, &mut self.sink);
-        for entry in self.scope.entries() {
+        for entry in self.scope.all_entries() {
             let Declared::Let { type_name, value } = entry.declared else { continue };
-            if !self.broken.contains(&entry.name.text) && self.check_let(entry.name, type_name, value).is_none() {
-                self.scope.mention(&entry.name.text);
-                self.broken.insert(entry.name.text.clone());
+            if !self.broken.contains(&entry.name.span) && self.check_let(entry.name, type_name, value).is_none() {
+                self.scope.mention(entry.name.span);
+                self.broken.insert(entry.name.span);
             }
         }
     }
@@ -102,12 +102,7 @@ impl Checker<'_> {
                 }
             }
             ExprKind::Word(path) => {
-                let named = path.segments.len() == 1
-                    && path
-                        .segments
-                        .iter()
-                        .all(|name| self.scope.entries().iter().any(|entry| entry.name.text == name.text));
-                if named {
+                if self.scope.is_lost(path) || self.scope.resolve(path).is_some_and(|(_, rest)| rest.is_empty()) {
                     return Some(None);
                 }
                 self.ambiguous(name, value, &path.text());
@@ -173,19 +168,24 @@ impl Checker<'_> {
     }
 
     pub(super) fn is_let(&self, path: &Path, holds: Type) -> bool {
-        let [name] = path.segments.as_slice() else { return false };
-        let reserved = schema::forms(holds).any(|form| form.name == name.text)
-            || (holds == Type::Positions && is_position(&name.text));
-        !reserved && matches!(self.scope.find(&name.text).map(|entry| entry.declared), Some(Declared::Let { .. }))
+        let reserved = |name: &Ident| {
+            schema::forms(holds).any(|form| form.name == name.text)
+                || (holds == Type::Positions && is_position(&name.text))
+        };
+        match path.segments.as_slice() {
+            [name] if reserved(name) => false,
+            _ => {
+                matches!(self.scope.resolve(path), Some((entry, [])) if matches!(entry.declared, Declared::Let { .. }))
+            }
+        }
     }
 
     /// The value of a `let`, read as the type that is wanted where it is used.
     pub(super) fn let_value(&mut self, path: &Path, expected: Expected<'_>) -> Option<Spanned<Value>> {
-        let name = path.segments.first()?;
-        let entry = self.scope.find(&name.text)?;
+        let (entry, _) = self.scope.resolve(path)?;
         let Declared::Let { type_name, value } = entry.declared else { return None };
-        let leads_back = self.active.iter().any(|active| active.text == name.text);
-        if leads_back || self.broken.contains(&name.text) {
+        let leads_back = self.active.iter().any(|active| active.span == entry.name.span);
+        if leads_back || self.broken.contains(&entry.name.span) {
             return None;
         }
         if let Some(declared) = type_name.and_then(|word| Type::find(&word.text)) {
@@ -198,9 +198,9 @@ impl Checker<'_> {
                 self.sink.push(
                     Diagnostic::at(
                         Code::WrongType,
-                        name.span,
+                        path.span,
                         format!("{} takes {wanted}, found {found}", expected.what),
-                        format!("`{}` is {found}", name.text),
+                        format!("`{}` is {found}", path.text()),
                     )
                     .label(entry.name.span, "declared here")
                     .help(format!("write for example `{}`", expected.holds.example())),
@@ -213,7 +213,7 @@ impl Checker<'_> {
         let found = self.evaluate(value, expected);
         self.active.pop();
         if outermost {
-            self.sink.label_from(before, name.span, &format!("`{}` is used here", name.text));
+            self.sink.label_from(before, path.span, &format!("`{}` is used here", path.text()));
         }
         found
     }

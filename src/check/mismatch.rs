@@ -22,7 +22,7 @@ impl Checker<'_> {
             format!("this is {found}"),
         );
         if let ExprKind::String(name) = &expr.kind
-            && self.scope.names(|declared| declared.serves(expected.holds)).contains(&name.as_str())
+            && self.scope.names(expr.span, |declared| declared.serves(expected.holds)).contains(&name.as_str())
         {
             return diagnostic.help(format!("write it without quotes: `{name}`")).fix(expr.span, name.clone());
         }

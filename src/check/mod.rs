@@ -14,12 +14,14 @@ mod findings;
 pub mod foreign;
 mod forms;
 mod gold;
+mod inherit;
 mod intervene;
 mod layers;
 mod lets;
 mod literal_place;
 mod mismatch;
 mod model;
+pub mod modules;
 mod names;
 mod overlap;
 mod positions;
@@ -36,14 +38,14 @@ mod value;
 pub use spec::Spec;
 
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::source::{SourceFile, Span};
+use crate::source::{Sources, Span};
 use crate::syntax::tree::{ExprKind, File, Ident, ItemKind};
 use crate::world::World;
 use data::DataDeclaration;
 use model::ModelDeclaration;
+use modules::Modules;
 use scope::{Declared, Scope};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// The newest edition of the language that this version knows.
@@ -53,31 +55,28 @@ pub const EDITION: i64 = 1;
 struct Checker<'a> {
     scope: &'a Scope<'a>,
     world: &'a dyn World,
-    /// The text of the spec, for places inside strings.
-    text: &'a str,
-    /// The folder that paths are relative to.
-    folder: PathBuf,
+    modules: &'a Modules,
+    sources: &'a Sources,
     sink: Sink,
     /// Names of the `let`s that are being evaluated, outermost first.
     active: Vec<Ident>,
-    /// Names of the `let`s with an error of their own: what uses them says nothing more.
-    broken: BTreeSet<String>,
-    /// Declarations that were reached, with `None` for those with errors.
-    models: BTreeMap<String, Option<Rc<ModelDeclaration>>>,
-    data: BTreeMap<String, Option<Rc<DataDeclaration>>>,
+    /// The places of the `let`s with an error of their own: what uses them says nothing more.
+    broken: BTreeSet<Span>,
+    /// Declarations that were reached, by the places of their names, with `None` for those with errors.
+    models: BTreeMap<Span, Option<Rc<ModelDeclaration>>>,
+    data: BTreeMap<Span, Option<Rc<DataDeclaration>>>,
 }
 
-/// Checks a file. The spec holds the experiments that are free of errors.
-pub fn check(file: &File, source: &SourceFile, world: &dyn World) -> (Spec, Vec<Diagnostic>) {
+/// Checks a file and what it uses. The spec holds its experiments that are free of errors.
+pub fn check(modules: &Modules, sources: &Sources, world: &dyn World) -> (Spec, Vec<Diagnostic>) {
     let mut sink = Sink::default();
-    check_edition(file, &mut sink);
-    let scope = Scope::collect(file, &source.text, &mut sink);
-    let folder = source.path.parent().unwrap_or(Path::new("")).to_path_buf();
+    modules.all().iter().for_each(|module| check_edition(&module.tree, &mut sink));
+    let scope = Scope::collect(modules, sources, &mut sink);
     let mut checker = Checker {
         scope: &scope,
         world,
-        text: &source.text,
-        folder,
+        modules,
+        sources,
         sink,
         active: Vec::new(),
         broken: BTreeSet::new(),
@@ -88,15 +87,16 @@ pub fn check(file: &File, source: &SourceFile, world: &dyn World) -> (Spec, Vec<
     let mut spec = Spec::default();
     let mut experiments = 0;
     for entry in scope.entries() {
-        if let Declared::Experiment { body, doc } = entry.declared {
+        if let Declared::Experiment { parent, body, doc } = entry.declared {
             experiments += 1;
-            spec.experiments.extend(checker.experiment(entry.name, doc, body));
+            spec.experiments.extend(checker.experiment(entry.name, doc, parent, body));
         }
     }
-    let broken = file.items.iter().any(|item| matches!(item.kind, ItemKind::Bad));
+    let Some(root) = modules.root() else { return (spec, checker.sink.into_sorted()) };
+    let broken = root.tree.items.iter().any(|item| matches!(item.kind, ItemKind::Bad));
     if experiments == 0 && !broken {
         checker.sink.push(
-            Diagnostic::at(Code::NothingToRun, file.span, "this file has no experiment", "nothing to run")
+            Diagnostic::at(Code::NothingToRun, root.tree.span, "this file has no experiment", "nothing to run")
                 .help("add `experiment NAME { … }`"),
         );
     }
@@ -105,18 +105,19 @@ pub fn check(file: &File, source: &SourceFile, world: &dyn World) -> (Spec, Vec<
         checker.unreached_models();
         scope.report_unused(&mut checker.sink);
     }
+    spec.references = scope.references();
     (spec, checker.sink.into_sorted())
 }
 
 impl Checker<'_> {
     /// The text of a place.
-    fn slice(&self, span: Span) -> &str {
-        self.text.get(span.range()).unwrap_or_default()
+    fn slice(&self, span: Span) -> &'_ str {
+        self.sources.text(span)
     }
 
     /// Counts the names in a piece of the spec as used: it is not evaluated, and what it meant is not known.
     fn mention(&self, span: Span) {
-        self.scope.mention(self.slice(span));
+        self.scope.mention(span);
     }
 }
 

@@ -26,20 +26,20 @@ pub struct ModelDeclaration {
 
 impl Checker<'_> {
     /// The model of that name, looked at once; `None` where anything about it was reported.
-    pub(super) fn model(&mut self, name: &str) -> Option<Rc<ModelDeclaration>> {
-        if let Some(known) = self.models.get(name) {
+    pub(super) fn model(&mut self, name: &Ident) -> Option<Rc<ModelDeclaration>> {
+        if let Some(known) = self.models.get(&name.span) {
             return known.clone();
         }
-        let entry = self.scope.find(name)?;
+        let entry = self.scope.declared_at(name.span)?;
         let Declared::Model { value, body } = entry.declared else { return None };
         let model = self.model_declaration(entry.name, value, body).map(Rc::new);
-        self.models.insert(name.to_owned(), model.clone());
+        self.models.insert(name.span, model.clone());
         model
     }
 
     fn model_declaration(&mut self, name: &Ident, value: &Expr, body: Option<&Block>) -> Option<ModelDeclaration> {
         let (form, precision) = self.model_fields(name, value, body)?;
-        let source = self.model_source(&form)?;
+        let source = self.model_source(&form, value.span)?;
         let facts = match self.world.model(&source) {
             Ok(facts) => facts,
             Err(diagnostic) => {
@@ -68,12 +68,12 @@ impl Checker<'_> {
         Some((form, precision))
     }
 
-    fn model_source(&self, form: &FormValue) -> Option<ModelSource> {
+    fn model_source(&self, form: &FormValue, place: Span) -> Option<ModelSource> {
         let text = |name: &str| Some(form.argument(name)?.value.as_text()?.to_owned());
         Some(match form.form.name {
             "hf" => ModelSource::Hub { repo: text("repository")?, revision: text("rev")? },
-            "path" => ModelSource::Folder(self.folder.join(text("folder")?)),
-            "gguf" => ModelSource::Gguf(self.folder.join(text("file")?)),
+            "path" => ModelSource::Folder(self.modules.locate(place, &text("folder")?)),
+            "gguf" => ModelSource::Gguf(self.modules.locate(place, &text("file")?)),
             _ => ModelSource::Embedded(text("name")?),
         })
     }
@@ -91,7 +91,7 @@ impl Checker<'_> {
     pub(super) fn unreached_models(&mut self) {
         for entry in self.scope.entries() {
             if let Declared::Model { value, body } = entry.declared
-                && !self.models.contains_key(&entry.name.text)
+                && !self.models.contains_key(&entry.name.span)
             {
                 self.model_fields(entry.name, value, body);
             }

@@ -16,7 +16,11 @@ impl Checker<'_> {
         if let Some(kind) = Kind::find(&name) {
             return Some(Value::Kind(kind));
         }
-        let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+        if self.scope.is_lost(path) {
+            return None;
+        }
+        let declared = self.scope.names(path.span, |declared| declared.serves(Type::Kind));
+        let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).chain(declared).collect();
         let diagnostic = Diagnostic::at(
             Code::UnknownWord,
             path.span,
@@ -32,17 +36,14 @@ impl Checker<'_> {
     }
 
     pub(super) fn declared_name(&mut self, path: &Path, holds: Type) -> Option<Value> {
-        let name = path.segments.first()?;
         let wants = |declared: Declared<'_>| declared.serves(holds);
         let declare = if holds == Type::Model { "`model NAME = hf(\"org/name\")`" } else { "`data NAME { … }`" };
-        match self.scope.find(&name.text) {
-            Some(entry) if wants(entry.declared) && path.segments.len() == 1 => Some(Value::Name(name.text.clone())),
-            Some(entry) if !wants(entry.declared) => {
-                self.scope.mention_all(wants);
-                self.sink.push(self.wrong_kind(name, entry.declared, entry.name.span, holds));
-                None
-            }
-            Some(_) => {
+        let written = Ident { text: path.text(), span: path.span };
+        match self.scope.resolve(path) {
+            Some((entry, [])) if wants(entry.declared) => Some(Value::Name(entry.name.clone())),
+            Some((entry, rest)) if wants(entry.declared) => {
+                let named = path.segments.len() - rest.len();
+                let named: Vec<&str> = path.segments.iter().take(named).map(|part| part.text.as_str()).collect();
                 self.sink.push(
                     Diagnostic::at(
                         Code::WrongKindOfName,
@@ -50,21 +51,27 @@ impl Checker<'_> {
                         format!("`{}` is not the name of {}", path.text(), holds.with_article()),
                         "one part too many",
                     )
-                    .help(format!("write `{}`", name.text))
-                    .fix(path.span, name.text.clone()),
+                    .help(format!("write `{}`", named.join(".")))
+                    .fix(path.span, named.join(".")),
                 );
                 None
             }
-            None => {
+            _ if self.scope.is_lost(path) => None,
+            Some((entry, _)) if !matches!(entry.declared, Declared::File(_)) || path.segments.len() == 1 => {
                 self.scope.mention_all(wants);
-                self.sink.push(unknown_name(name, holds.name(), &self.scope.names(wants), declare));
+                self.sink.push(self.wrong_kind(&written, entry.declared, entry.name.span, holds));
+                None
+            }
+            _ => {
+                self.scope.mention_all(wants);
+                self.sink.push(unknown_name(&written, holds.name(), &self.scope.names(path.span, wants), declare));
                 None
             }
         }
     }
 
     pub(super) fn wrong_kind(&self, name: &Ident, declared: Declared<'_>, place: Span, holds: Type) -> Diagnostic {
-        let names = self.scope.names(|other| other.serves(holds));
+        let names = self.scope.names(name.span, |other| other.serves(holds));
         Diagnostic::at(
             Code::WrongKindOfName,
             name.span,
@@ -85,40 +92,55 @@ impl Checker<'_> {
     /// `data.split`
     pub(super) fn split(&mut self, path: &Path) -> Option<Value> {
         let is_data = |declared: Declared<'_>| matches!(declared, Declared::Data { .. });
-        let data_names = self.scope.names(is_data);
-        let [data, split] = path.segments.as_slice() else {
-            self.mention(path.span);
-            self.scope.mention_all(is_data);
-            let data = data_names.first().unwrap_or(&"data");
-            let word = path.segments.first().filter(|_| path.segments.len() == 1).map(|word| word.text.as_str());
-            let known = word.filter(|word| is_split_field(word));
-            self.sink.push(
-                Diagnostic::at(
-                    Code::UnknownSplit,
-                    path.span,
-                    format!("`{}` does not name a split", path.text()),
-                    "a split is written `data.split`",
-                )
-                .help(format!("write `{data}.{}`", known.unwrap_or("test")))
-                .maybe_fix(path.span, known.filter(|_| data_names.len() == 1).map(|split| format!("{data}.{split}"))),
-            );
+        let data_names = self.scope.names(path.span, is_data);
+        if self.scope.is_lost(path) {
             return None;
+        }
+        let resolved = self.scope.resolve(path);
+        if let Some((entry, [split])) = resolved
+            && is_data(entry.declared)
+        {
+            let split = Spanned::new(split.text.clone(), split.span);
+            return Some(Value::Split { data: entry.name.clone(), split });
+        }
+        let [.., last] = path.segments.as_slice() else { return None };
+        let owner = path.segments.get(..path.segments.len() - 1).unwrap_or_default();
+        let owner = Ident {
+            text: owner.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join("."),
+            span: owner.iter().map(|part| part.span).reduce(Span::to).unwrap_or(path.span),
         };
-        match self.scope.find(&data.text) {
-            Some(entry) if is_data(entry.declared) => Some(Value::Split {
-                data: Spanned::new(data.text.clone(), data.span),
-                split: Spanned::new(split.text.clone(), split.span),
-            }),
-            Some(entry) => {
-                self.sink.push(self.wrong_kind(data, entry.declared, entry.name.span, Type::Data));
-                None
+        match resolved {
+            Some((entry, [])) if is_data(entry.declared) || path.segments.len() == 1 => {
+                self.not_a_split(path, last, &data_names);
             }
-            None => {
+            None if path.segments.len() == 1 => self.not_a_split(path, last, &data_names),
+            Some((entry, [_])) if !matches!(entry.declared, Declared::File(_)) => {
+                self.sink.push(self.wrong_kind(&owner, entry.declared, entry.name.span, Type::Data));
+            }
+            Some((_, [_, _, ..])) | Some((_, [])) => self.not_a_split(path, last, &data_names),
+            _ => {
                 self.scope.mention_all(is_data);
-                self.sink.push(unknown_name(data, "data", &data_names, "`data NAME { … }`"));
-                None
+                self.sink.push(unknown_name(&owner, "data", &data_names, "`data NAME { … }`"));
             }
         }
+        None
+    }
+
+    fn not_a_split(&mut self, path: &Path, last: &Ident, data_names: &[&str]) {
+        self.mention(path.span);
+        self.scope.mention_all(|declared| matches!(declared, Declared::Data { .. }));
+        let data = data_names.first().unwrap_or(&"data");
+        let known = Some(last.text.as_str()).filter(|word| path.segments.len() == 1 && is_split_field(word));
+        self.sink.push(
+            Diagnostic::at(
+                Code::UnknownSplit,
+                path.span,
+                format!("`{}` does not name a split", path.text()),
+                "a split is written `data.split`",
+            )
+            .help(format!("write `{data}.{}`", known.unwrap_or("test")))
+            .maybe_fix(path.span, known.filter(|_| data_names.len() == 1).map(|split| format!("{data}.{split}"))),
+        );
     }
 }
 

@@ -114,7 +114,7 @@ impl Checker<'_> {
 
     fn unknown_segment(&mut self, word: &str, span: Span) {
         let is_let = |declared: Declared<'_>| matches!(declared, Declared::Let { .. });
-        let names = self.scope.names(is_let);
+        let names = self.scope.names(span, is_let);
         self.scope.mention_all(is_let);
         let lower = word.to_lowercase();
         let meant = match lower.as_str() {

@@ -51,7 +51,8 @@ impl Checker<'_> {
     }
 
     fn source_file(&self, value: &FormValue) -> Option<Source> {
-        let path = self.folder.join(value.argument("file")?.value.as_text()?);
+        let file = value.argument("file")?;
+        let path = self.modules.locate(file.span, file.value.as_text()?);
         let separated = || {
             Some(Separated {
                 header: matches!(value.argument("header")?.value, Value::Bool(true)),

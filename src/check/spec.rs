@@ -16,6 +16,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default)]
 pub struct Spec {
     pub experiments: Vec<Experiment>,
+    /// Where names are used, in the order of the places, over all files. For editors.
+    pub references: Vec<Reference>,
+}
+
+/// A name that is used, and its declaration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reference {
+    pub place: Span,
+    /// The name in the declaration.
+    pub declaration: Span,
 }
 
 /// One checked experiment.

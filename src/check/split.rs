@@ -166,7 +166,7 @@ pub fn missing_split(data: &DataDeclaration, named: &Spanned<String>) -> Option<
 }
 
 /// A word after `data.` that names no split of the language.
-pub fn unknown_split(split: &Spanned<String>, data: &str) -> Diagnostic {
+pub fn unknown_split(split: &Spanned<String>) -> Diagnostic {
     let names = ["train", "validation", "test"];
     let diagnostic = Diagnostic::at(
         Code::UnknownSplit,
@@ -178,7 +178,7 @@ pub fn unknown_split(split: &Spanned<String>, data: &str) -> Diagnostic {
     let alias = alias.filter(|name| names.contains(name));
     let diagnostic = diagnostic.maybe_fix(split.span, alias.or_else(|| suggest::slip_of(&split.value, names)));
     match alias.or(suggest::near(&split.value, names).first().copied()) {
-        Some(meant) => diagnostic.help(format!("did you mean `{data}.{meant}`?")),
+        Some(meant) => diagnostic.help(format!("did you mean `{meant}`?")),
         None => diagnostic.help(format!("write {}", suggest::list(&names))),
     }
 }

@@ -6,6 +6,7 @@ use crate::data::source::Source;
 use crate::data::template::Template;
 use crate::intervention::Kind;
 use crate::source::{Span, Spanned};
+use crate::syntax::tree::Ident;
 
 /// A value of one of the language's types.
 #[derive(Clone, Debug)]
@@ -22,11 +23,11 @@ pub enum Value {
     Source(Source),
     Template(TemplateValue),
     Kind(Kind),
-    /// The name of a model or data declaration.
-    Name(String),
-    /// `data.split`
+    /// A model or data: the name in its declaration.
+    Name(Ident),
+    /// `data.split`: the name in the data's declaration, and the split as it is written here.
     Split {
-        data: Spanned<String>,
+        data: Ident,
         split: Spanned<String>,
     },
 }
@@ -79,7 +80,15 @@ impl Value {
     /// The text, of a string.
     pub fn as_text(&self) -> Option<&str> {
         match self {
-            Value::Text(text) | Value::Name(text) => Some(text),
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The name in the declaration that is meant.
+    pub fn as_name(&self) -> Option<&Ident> {
+        match self {
+            Value::Name(name) => Some(name),
             _ => None,
         }
     }

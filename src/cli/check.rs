@@ -1,9 +1,9 @@
 //! `reftc check`
 
 use super::args::CheckArgs;
-use super::compile::compile;
 use super::fix::fix;
 use super::output::{Output, exit_code};
+use crate::compile::compile;
 use crate::diag::{Code, Diagnostic, Severity, suggest};
 use crate::source::Sources;
 use crate::world::World;

@@ -2,7 +2,6 @@
 
 pub mod args;
 mod check;
-mod compile;
 mod completions;
 pub mod describe;
 mod doctor;

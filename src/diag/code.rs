@@ -66,6 +66,7 @@ codes! {
     BadPattern = "E0210", "bad-pattern";
     ConflictingFields = "E0211", "conflicting-fields";
     BadChoices = "E0212", "bad-choices";
+    NothingInherited = "E0213", "nothing-inherited";
     // The model and what it allows
     ModelNotFound = "E0301", "model-not-found";
     ModelUnreadable = "E0302", "model-unreadable";

@@ -178,6 +178,20 @@ impl Sink {
         self.found.is_empty()
     }
 
+    /// The place of the finding of that number.
+    pub fn place(&self, at: usize) -> Option<Span> {
+        self.found.get(at)?.span()
+    }
+
+    /// Adds a label to the finding of that number, unless it has one at that place.
+    pub fn label_one(&mut self, at: usize, span: Span, text: &str) {
+        if let Some(diagnostic) = self.found.get_mut(at)
+            && diagnostic.labels.iter().all(|label| label.span != span)
+        {
+            diagnostic.labels.push(Label { span, text: text.to_owned() });
+        }
+    }
+
     /// Adds a label to every finding from number `first` on that has a place, and not this one already.
     pub fn label_from(&mut self, first: usize, span: Span, text: &str) {
         for diagnostic in self.found.iter_mut().skip(first) {

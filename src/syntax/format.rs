@@ -135,7 +135,11 @@ impl Printer<'_> {
         Some(match entry {
             Entry::Field(field) => format!("{} = {}", field.name.text(), self.flat(&field.value)?),
             Entry::Section(section) => {
-                format!("{} {}", self.section_head(section)?, self.one_line_block(&section.body)?)
+                let head = self.section_head(section)?;
+                match section.is_bare() {
+                    true => head,
+                    false => format!("{head} {}", self.one_line_block(&section.body)?),
+                }
             }
             Entry::Comparison(comparison) => {
                 let right = self.flat(&comparison.right)?;
@@ -188,7 +192,7 @@ impl Printer<'_> {
                     let value = value.map(|value| self.broken(value, indentation, indentation + head.chars().count()));
                     head + &value.unwrap_or_default()
                 });
-                self.head_and_block(&head, Some(&section.body), indentation);
+                self.head_and_block(&head, (!section.is_bare()).then_some(&section.body), indentation);
             }
             Entry::Comparison(comparison) => {
                 let head = format!("{:column$} {} ", comparison.left.text(), comparison.operator.text);

@@ -115,6 +115,13 @@ pub struct Section {
     pub span: Span,
 }
 
+impl Section {
+    /// Whether it stands without a block: `intervene edit = small`.
+    pub fn is_bare(&self) -> bool {
+        self.body.span.start == self.body.span.end
+    }
+}
+
 /// `eval.test.exact_match >= 72%`, inside `expect`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {

@@ -112,10 +112,10 @@ fn ten_mistakes_are_ten_findings_each_with_its_place_and_a_way_out() {
     let path = root().join("tests/check/ten_mistakes.reft");
     let mut sources = Sources::default();
     let id = sources.add(&path, read(path.clone()));
-    let source = sources.file(id).expect("the file was just added");
-    let (found, spec) = compile(source, id, &machine());
+    let compiled = compile(&sources, id, &machine());
+    let found = compiled.diagnostics;
     assert_eq!(found.len(), 10);
-    assert_eq!(spec.experiments.len(), 0);
+    assert_eq!(compiled.spec.experiments.len(), 0);
     for finding in &found {
         assert!(!finding.labels.is_empty() && !finding.help.is_empty(), "{finding:?}");
     }

@@ -45,7 +45,8 @@ pub fn world() -> MemoryWorld {
 pub fn checked(text: &str, world: &MemoryWorld) -> (Vec<Diagnostic>, Spec) {
     let mut sources = Sources::default();
     let id = sources.add(Path::new("spec.reft"), text.to_owned());
-    compile(sources.file(id).expect("the file was just added"), id, world)
+    let found = compile(&sources, id, world);
+    (found.diagnostics, found.spec)
 }
 
 /// The codes of the findings for a text.

@@ -189,6 +189,10 @@ impl<'t> Builder<'_> {
             return self.section(name, parts, doc, inside, span);
         }
         if let Some(second) = &parts.name {
+            if name.text() == "intervene" && mark.as_rule() != Rule::compare {
+                // What the value names may say all of its fields.
+                return self.section(name, parts, doc, inside, span);
+            }
             let words = format!("{} {}", name.text(), second.text);
             return match self.two_words(&name, Some(second), &words, span) {
                 true => self.section(name, parts, doc, inside, span),

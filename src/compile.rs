@@ -1,16 +1,16 @@
-//! From a path to a checked spec, for every command that compiles.
+//! From the path of a spec to what it says: every file read, parsed and checked. Commands, editors and tests all go through here.
 
+use crate::check::modules::{Modules, near_spec};
 use crate::check::{self, Spec};
-use crate::diag::{Code, Diagnostic, Result, Severity, in_order, reason, suggest};
+use crate::diag::{Code, Diagnostic, Result, Severity, in_order, reason};
 use crate::plan::{self, Means, Plan};
 use crate::source::{FileId, Sources};
-use crate::syntax;
-use crate::syntax::tree::File;
 use crate::world::World;
 use std::path::Path;
 
 /// A spec after checking, with everything that was found.
 pub struct Compiled {
+    /// The spec and the files that it uses; the spec is the first.
     pub sources: Sources,
     pub spec: Spec,
     /// In the order of their places.
@@ -37,23 +37,23 @@ impl Compiled {
 /// Reads and checks a spec. A file that cannot be read is a finding too.
 pub fn compile(path: &Path, world: &dyn World) -> Compiled {
     let mut sources = Sources::default();
-    let (text, unreadable) = match read(path, world) {
-        Ok(text) => (text, None),
-        Err(diagnostic) => (String::new(), Some(diagnostic)),
-    };
-    let id = sources.add(path, text);
-    if let Some(diagnostic) = unreadable {
-        return Compiled { sources, spec: Spec::default(), diagnostics: vec![*diagnostic] };
-    }
-    let (mut diagnostics, spec) = match sources.file(id) {
-        Some(source) => {
-            let (file, mut diagnostics): (File, _) = syntax::parse(id, &source.text);
-            let (spec, found) = check::check(&file, source, world);
-            diagnostics.extend(found);
-            (diagnostics, spec)
+    match read(path, world) {
+        Ok(text) => {
+            let id = sources.add(path, text);
+            compile_text(id, sources, world)
         }
-        None => (Vec::new(), Spec::default()),
-    };
+        Err(diagnostic) => {
+            sources.add(path, String::new());
+            Compiled { sources, spec: Spec::default(), diagnostics: vec![*diagnostic] }
+        }
+    }
+}
+
+/// Checks a spec whose text is at hand, with the files that it uses.
+pub fn compile_text(id: FileId, mut sources: Sources, world: &dyn World) -> Compiled {
+    let (modules, mut diagnostics) = Modules::load(id, &mut sources, world);
+    let (spec, found) = check::check(&modules, &sources, world);
+    diagnostics.extend(found);
     in_order(&mut diagnostics);
     Compiled { sources, spec, diagnostics }
 }
@@ -65,20 +65,10 @@ pub fn read(path: &Path, world: &dyn World) -> Result<String> {
     };
     let bytes = world.read(path).map_err(|error| {
         let message = format!("cannot read `{}`: {}", path.display(), reason(&error));
-        unreadable(message, near(path, world))
+        unreadable(message, near_spec(path, world))
     })?;
     String::from_utf8(bytes).map_err(|_| {
         let message = format!("`{}` is not UTF-8 text", path.display());
         unreadable(message, "save the file with the encoding UTF-8".to_owned())
     })
-}
-
-/// Which spec may have been meant.
-fn near(path: &Path, world: &dyn World) -> String {
-    let folder = if world.exists(path) { path } else { path.parent().unwrap_or(Path::new("")) };
-    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let names = world.list(here).into_iter().filter(|name| name.ends_with(".reft"));
-    let specs: Vec<String> = names.map(|name| folder.join(name).display().to_string()).collect();
-    let specs = specs.iter().map(String::as_str);
-    suggest::did_you_mean(&path.to_string_lossy(), specs).unwrap_or_else(|| "name a .reft file".to_owned())
 }
