@@ -9,7 +9,7 @@ mod compile;
 #[path = "support/dump.rs"]
 mod dump;
 
-use reftc::diag::{Diagnostic, render};
+use reftc::diag::{Diagnostic, fix, render};
 use reftc::plan::Means;
 use reftc::plan::Plan;
 use reftc::report::{self, table::Style};
@@ -25,6 +25,7 @@ const FOLDERS: &[(&str, Function)] = &[
     ("syntax", tree_and_diagnostics),
     ("format", formatted),
     ("check", checked),
+    ("fix", fixed),
     ("plan", planned),
     ("plan_json", planned_as_json),
 ];
@@ -46,6 +47,16 @@ fn checked(sources: &Sources, id: FileId) -> String {
     let found = compile::compile(sources, id, &compile::machine());
     let summary = render::summary(&found.diagnostics);
     format!("{}{summary}\n", rendered(&found.diagnostics, &found.sources))
+}
+
+fn fixed(sources: &Sources, id: FileId) -> String {
+    let file = sources.file(id).expect("the file was just added");
+    let find = |text: &str| {
+        let mut sources = Sources::default();
+        let id = sources.add(&file.path, text.to_owned());
+        compile::compile(&sources, id, &compile::machine()).diagnostics
+    };
+    fix::mend(&file.text, id, find).text
 }
 
 fn plan(sources: &Sources, id: FileId) -> Plan {

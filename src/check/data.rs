@@ -12,7 +12,7 @@ use crate::data::split::{Overlong, Split};
 use crate::data::template::Template;
 use crate::diag::{Code, Diagnostic, Result, suggest};
 use crate::digest;
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 use crate::syntax::tree::{Block, Entry, Ident};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -130,7 +130,7 @@ impl Checker<'_> {
         let digest = match self.world.digest(path) {
             Ok(digest) => digest,
             Err(error) => {
-                let diagnostic = self.near_file(read::cannot_open(path, &error), path);
+                let diagnostic = self.near_file(read::cannot_open(path, &error), path, source.span);
                 self.blame(diagnostic, source.span);
                 return None;
             }
@@ -172,16 +172,29 @@ impl Checker<'_> {
         Ok(Table { digest: digest.to_owned(), file_rows: rows.len(), rows: kept, columns: rows.columns })
     }
 
-    /// Offers the files of the folder that have nearly the name.
-    fn near_file(&self, diagnostic: Box<Diagnostic>, path: &Path) -> Box<Diagnostic> {
+    /// Offers the files of the folder that have nearly the name; where only one can be meant and the name stands once in the
+    /// source at `span`, as the fix.
+    fn near_file(&self, diagnostic: Box<Diagnostic>, path: &Path, span: Span) -> Box<Diagnostic> {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
             return diagnostic;
         };
-        let names = self.world.list(folder);
-        match suggest::near(name, names.iter().map(String::as_str)).as_slice() {
-            [] => diagnostic,
-            found => Box::new(diagnostic.help(format!("there is {} in that folder", suggest::list(found)))),
+        let files = self.world.list(folder);
+        let files = || files.iter().map(String::as_str);
+        let found = suggest::near(name, files());
+        if found.is_empty() {
+            return diagnostic;
         }
+        let written: Vec<usize> = self.slice(span).match_indices(name).map(|(at, _)| at).collect();
+        let slip = suggest::slip_of(name, files());
+        let fix = match written.as_slice() {
+            [at] => slip.map(|slip| (span.range().start + at, slip.to_owned())),
+            _ => None,
+        };
+        let diagnostic = diagnostic.help(format!("there is {} in that folder", suggest::list(&found)));
+        Box::new(match fix {
+            Some((start, slip)) => diagnostic.fix(Span::new(span.file, start, start + name.len()), slip),
+            None => diagnostic,
+        })
     }
 
     /// Every column that a template names must be one of the rows'.
@@ -200,6 +213,11 @@ impl Checker<'_> {
                 "no such column",
             )
             .label(split.source.span, format!("these rows have {}", suggest::list(&names)));
+            let slip = suggest::slip_of(&column.value, names.iter().copied()).filter(|name| is_plain(name));
+            let place = self.slice(column.span);
+            // Where the place in the text is not known, the whole literal stands for it.
+            let braces = place.starts_with('{') && place.ends_with('}');
+            diagnostic = diagnostic.maybe_fix(column.span, slip.filter(|_| braces).map(|name| format!("{{{name}}}")));
             diagnostic = match near.as_slice() {
                 [] => diagnostic.help(format!("write one of {}", suggest::list(&names))),
                 [only] => diagnostic.help(format!("did you mean `{{{only}}}`?")),
@@ -222,6 +240,11 @@ impl DataDeclaration {
             max_length,
         })
     }
+}
+
+/// Whether a column's name stands in braces without quotes.
+fn is_plain(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_alphabetic() || c == '_') && name.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
 fn template(fields: &Fields, name: &str) -> Option<TemplateValue> {

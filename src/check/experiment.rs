@@ -181,7 +181,13 @@ impl<'a> Checker<'a> {
         };
         let diagnostic = schema::block("experiment").map(|block| misplaced(section, block));
         self.sink.extend(diagnostic.map(|diagnostic| match meant {
-            Some(meant) => diagnostic.help(format!("write `{meant}`")).fix(section.keyword.span, meant),
+            Some(meant) => {
+                // `optimizer { … }` may be a part of `train` as well as all of it.
+                let sure = suggest::slip_of(word, SECTIONS).is_some()
+                    || matches!(word, "intervention" | "training" | "evaluate" | "evaluation");
+                let fix = sure.then_some(meant);
+                diagnostic.help(format!("write `{meant}`")).maybe_fix(section.keyword.span, fix)
+            }
             None => diagnostic.help(format!("its blocks are {}", suggest::list(&SECTIONS))),
         }));
         meant

@@ -210,12 +210,13 @@ fn unknown(block: &'static Block, path: &tree::Path, name: &str, value: &str) ->
         format!("`{}` has no field `{name}`", block.name),
         "unknown field",
     );
-    if let Some(field) = block.fields.iter().find(|field| field.aliases.contains(&name)) {
+    if let Some(field) = block.known_as(name) {
         // A plain value serves as it is; one with a form of its own does not.
-        let plain = !matches!(
-            field.holds,
-            Type::Schedule | Type::Optimizer | Type::Decode | Type::When | Type::Answer | Type::Split | Type::Overlong
-        );
+        let plain = match field.holds {
+            Type::Schedule | Type::Optimizer | Type::Decode | Type::When | Type::Answer | Type::Overlong => false,
+            Type::Split => value.split('.').count() == 2 && !value.contains('"'),
+            _ => true,
+        };
         let value = if plain && value.len() < 40 && !value.contains('\n') { value } else { field.holds.example() };
         let diagnostic = diagnostic.help(format!("write `{} = {value}`: {}", field.name, field.doc));
         return (if plain { diagnostic.fix(path.span, field.name) } else { diagnostic }, Some(field.name));
@@ -223,7 +224,8 @@ fn unknown(block: &'static Block, path: &tree::Path, name: &str, value: &str) ->
     let names: Vec<&str> = block.fields.iter().map(|field| field.name).collect();
     if let [nearest, ..] = suggest::near(name, names.iter().copied()).as_slice() {
         let meant = block.field(nearest).map(|field| field.name);
-        return (diagnostic.help(format!("did you mean `{nearest}`?")).fix(path.span, *nearest), meant);
+        let diagnostic = diagnostic.maybe_fix(path.span, suggest::slip_of(name, names.iter().copied()));
+        return (diagnostic.help(format!("did you mean `{nearest}`?")), meant);
     }
     let owner = BLOCKS.iter().find(|other| other.field(name).is_some());
     match owner {

@@ -1,11 +1,11 @@
 //! Words and calls of the table of forms: matching arguments to parameters, and what to say where a word is unknown.
 
-use super::Checker;
 use super::evaluate::Expected;
 use super::schema::{self, Form, Parameter};
 use super::scope::{Declared, later};
 use super::types::Type;
 use super::value::{FormValue, Value};
+use super::{Checker, foreign};
 use crate::diag::{Code, Diagnostic, suggest};
 use crate::source::Spanned;
 use crate::syntax::tree::{Argument, Expr, ExprKind, Ident};
@@ -170,10 +170,14 @@ impl Checker<'_> {
             label,
         );
         let words: Vec<&str> = forms().filter(|form| !form.later).map(|form| form.name).collect();
-        let near = suggest::near(&name.text, words.iter().chain(&lets).copied());
-        let meant = meant(&name.text, expected.holds).or(near.first().copied().filter(|_| near.len() == 1));
+        let candidates = || words.iter().chain(&lets).copied();
+        let near = suggest::near(&name.text, candidates());
+        let foreign = meant(&name.text, expected.holds);
+        let diagnostic =
+            diagnostic.maybe_fix(name.span, foreign.or_else(|| suggest::slip_of(&name.text, candidates())));
+        let meant = foreign.or(near.first().copied().filter(|_| near.len() == 1));
         self.sink.push(match (meant, near.as_slice()) {
-            (Some(meant), _) => diagnostic.help(format!("did you mean `{meant}`?")).fix(name.span, meant),
+            (Some(meant), _) => diagnostic.help(format!("did you mean `{meant}`?")),
             (None, []) if expected.holds == Type::Clip => diagnostic.help("write `off`, or a norm such as `1.0`"),
             (None, []) => diagnostic.help(format!("write {}", suggest::list(&words))),
             (None, several) => diagnostic.help(format!("did you mean one of {}?", suggest::list(several))),
@@ -190,11 +194,14 @@ impl Checker<'_> {
         );
         let near = suggest::near(&name.text, lets.iter().copied());
         self.sink.push(match (near.as_slice(), expected.holds) {
-            ([only], _) => diagnostic.help(format!("did you mean `{only}`?")).fix(name.span, *only),
+            ([only], _) => diagnostic
+                .help(format!("did you mean `{only}`?"))
+                .maybe_fix(name.span, suggest::slip_of(&name.text, lets.iter().copied())),
             ([_, ..], _) => diagnostic.help(format!("did you mean one of {}?", suggest::list(&near))),
             ([], Type::Template) => diagnostic.help(format!("write a column in a string: `\"{{{}}}\"`", name.text)),
             ([], Type::String | Type::Pattern) => {
-                diagnostic.help(format!("write text in double quotes: `\"{}\"`", name.text))
+                let quoted = format!("\"{}\"", name.text);
+                diagnostic.help(format!("write text in double quotes: `{quoted}`")).fix(name.span, quoted)
             }
             ([], Type::Bool) => diagnostic.help("write `true` or `false`"),
             ([], holds) => diagnostic.help(format!(
@@ -206,32 +213,10 @@ impl Checker<'_> {
     }
 }
 
-/// What other tools call words of the language.
-const FOREIGN: &[(&str, &str)] = &[
-    ("float32", "f32"),
-    ("fp32", "f32"),
-    ("float16", "f16"),
-    ("fp16", "f16"),
-    ("half", "f16"),
-    ("bfloat16", "bf16"),
-    ("identity", "linear"),
-    ("constant_with_warmup", "constant"),
-    ("adam", "adamw"),
-    ("every", "steps"),
-    ("em", "exact_match"),
-    ("exact", "exact_match"),
-    ("acc", "accuracy"),
-    ("ppl", "perplexity"),
-    ("no", "off"),
-    ("right", "cut_right"),
-    ("left", "cut_left"),
-    ("number", "last_number"),
-];
-
 /// The word of that type which `word` was probably meant as: itself, as other tools call it, or in another case.
 pub fn meant(word: &str, holds: Type) -> Option<&'static str> {
     let lower = word.to_lowercase();
-    let foreign = FOREIGN.iter().find(|(theirs, _)| *theirs == lower).map(|(_, ours)| *ours);
+    let foreign = foreign::WORDS.iter().find(|(theirs, _)| *theirs == lower).map(|(_, ours)| *ours);
     let find = |name: &str| schema::forms(holds).find(|form| form.name == name && !form.later).map(|form| form.name);
     find(&lower).or_else(|| find(foreign?))
 }
@@ -244,9 +229,10 @@ fn unknown_argument(form: &Form, word: &Ident) -> Diagnostic {
         format!("`{}` has no argument `{}`", form.name, word.text),
         "unknown argument",
     );
+    let diagnostic = diagnostic.maybe_fix(word.span, suggest::slip_of(&word.text, names.iter().copied()));
     match suggest::near(&word.text, names).as_slice() {
         [] => diagnostic.help(format!("write `{}`", usage(form))),
-        [only] => diagnostic.help(format!("did you mean `{only}`?")).fix(word.span, *only),
+        [only] => diagnostic.help(format!("did you mean `{only}`?")),
         several => diagnostic.help(format!("did you mean one of {}?", suggest::list(several))),
     }
 }

@@ -7,7 +7,7 @@ use super::types::Type;
 use super::value::Value;
 use super::{Checker, cycles};
 use crate::diag::{Code, Diagnostic, suggest};
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 use crate::syntax::tree::{Expr, ExprKind, Ident, Path};
 
 impl Checker<'_> {
@@ -41,7 +41,7 @@ impl Checker<'_> {
         }
         let holds = match type_name {
             Some(word) => Some(self.type_named(word, value)?),
-            None => self.infer(value)?,
+            None => self.infer(name, value)?,
         };
         let Some(holds) = holds else { return Some(()) };
         self.active.push(name.clone());
@@ -59,7 +59,18 @@ impl Checker<'_> {
                 Type::ALL.iter().map(|holds| holds.name()).filter(|name| !name.contains(['<', ' '])).collect();
             let diagnostic =
                 Diagnostic::at(Code::UnknownWord, word.span, format!("`{}` is not a type", word.text), "unknown type");
-            self.sink.push(match suggest::did_you_mean(&word.text, names) {
+            let foreign = match word.text.to_lowercase().as_str() {
+                "integer" => Some("int"),
+                "number" | "double" | "real" => Some("float"),
+                "boolean" => Some("bool"),
+                "str" | "text" => Some("string"),
+                "percent" | "percentage" => Some("ratio"),
+                _ => None,
+            };
+            let slip = suggest::slip_of(&word.text, names.iter().copied());
+            let diagnostic = diagnostic.maybe_fix(word.span, foreign.or(slip));
+            let help = foreign.map(|name| format!("write `{name}`"));
+            self.sink.push(match help.or_else(|| suggest::did_you_mean(&word.text, names)) {
                 Some(help) => diagnostic.help(help),
                 None => diagnostic,
             });
@@ -69,7 +80,7 @@ impl Checker<'_> {
 
     /// The type of a `let` without one, `Some(None)` where its use decides; reports words that several types would read
     /// differently.
-    fn infer(&mut self, value: &Expr) -> Option<Option<Type>> {
+    fn infer(&mut self, name: &Ident, value: &Expr) -> Option<Option<Type>> {
         match &value.kind {
             ExprKind::Bad => {
                 self.mention(value.span);
@@ -94,12 +105,12 @@ impl Checker<'_> {
                 if self.scope.is_lost(path) || self.scope.resolve(path).is_some_and(|(_, rest)| rest.is_empty()) {
                     return Some(None);
                 }
-                self.ambiguous(value, &path.text());
+                self.ambiguous(name, value, &path.text());
                 None
             }
             ExprKind::Sum(_) => {
                 let text = self.slice(value.span).to_owned();
-                self.ambiguous(value, &text);
+                self.ambiguous(name, value, &text);
                 None
             }
             _ => Some(None),
@@ -115,6 +126,9 @@ impl Checker<'_> {
             format!("there is nothing called `{name}(…)`"),
             "unknown call",
         );
+        let word = Span { end: value.span.start + name.len() as u32, ..value.span };
+        let sure = suggest::slip_of(name, names.clone()).filter(|_| self.slice(word) == name);
+        let diagnostic = diagnostic.maybe_fix(word, sure);
         self.sink.push(match suggest::near(name, names).as_slice() {
             [] => diagnostic.help("write for example `json(\"data/train.json\")`"),
             found => diagnostic.help(format!("did you mean {}?", suggest::list(found))),
@@ -122,10 +136,17 @@ impl Checker<'_> {
     }
 
     /// A word that means nothing, or one thing or another, without a type.
-    fn ambiguous(&mut self, value: &Expr, text: &str) {
+    fn ambiguous(&mut self, name: &Ident, value: &Expr, text: &str) {
         self.mention(value.span);
-        let reader = schema::FORMS.iter().find(|form| form.name == text).map(|form| form.makes);
+        let readers: Vec<Type> = schema::FORMS.iter().filter(|form| form.name == text).map(|form| form.makes).collect();
+        let reader = readers.first().copied();
         let segments = text.split('+').all(|word| word.trim() == "all" || is_position(word.trim()));
+        // What only one type reads can have no other.
+        let only = match readers.as_slice() {
+            [] if segments => Some(Type::Positions),
+            [only] if !segments && !only.name().contains(' ') => Some(*only),
+            _ => None,
+        };
         let diagnostic = match reader.or(segments.then_some(Type::Positions)) {
             Some(holds) => Diagnostic::at(
                 Code::AmbiguousWord,
@@ -133,7 +154,8 @@ impl Checker<'_> {
                 format!("`{text}` means nothing without a type"),
                 "which type is meant is not clear here",
             )
-            .help(format!("say the type, for example `let name: {} = {text}`", holds.name())),
+            .help(format!("say the type, for example `let name: {} = {text}`", holds.name()))
+            .maybe_fix(Span { start: name.span.end, ..name.span }, only.map(|only| format!(": {}", only.name()))),
             None => Diagnostic::at(
                 Code::UnknownName,
                 value.span,

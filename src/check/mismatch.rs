@@ -3,9 +3,11 @@
 use super::Checker;
 use super::evaluate::Expected;
 use super::forms;
+use super::lets::is_position;
 use super::schema::{self, Bound};
 use super::types::Type;
 use crate::diag::{Code, Diagnostic};
+use crate::intervention::Kind;
 use crate::syntax::tree::{Expr, ExprKind};
 
 impl Checker<'_> {
@@ -22,9 +24,11 @@ impl Checker<'_> {
         if let ExprKind::String(name) = &expr.kind
             && self.scope.names(expr.span, |declared| declared.serves(expected.holds)).contains(&name.as_str())
         {
-            return diagnostic.help(format!("write it without quotes: `{name}`"));
+            return diagnostic.help(format!("write it without quotes: `{name}`")).fix(expr.span, name.clone());
         }
-        diagnostic.help(help(expr, self.slice(expr.span), expected.holds))
+        let written = self.slice(expr.span);
+        let meant = meant(expr, written, expected.holds);
+        diagnostic.help(help(expr, written, expected.holds)).maybe_fix(expr.span, meant)
     }
 }
 
@@ -61,6 +65,9 @@ fn help(expr: &Expr, written: &str, holds: Type) -> String {
         }
         (ExprKind::Float(value), Type::Int) if value.fract() == 0.0 && value.abs() < 1e15 => format!("write `{value}`"),
         (ExprKind::Ratio(value), Type::Float) => format!("write `{value}`"),
+        (ExprKind::Sum(_), _) if underscored(written, holds).is_some() => {
+            format!("write `{}`", underscored(written, holds).unwrap_or_default())
+        }
         (ExprKind::Bool(_), Type::Int) => "write a number".into(),
         (ExprKind::List(_), Type::Int | Type::Float | Type::Ratio) => {
             "write one value; a list belongs into `sweep { … }`".into()
@@ -70,6 +77,62 @@ fn help(expr: &Expr, written: &str, holds: Type) -> String {
         _ => format!("write for example `{}`", holds.example()),
     }
 }
+
+/// The value that can only have been meant, as it is written.
+fn meant(expr: &Expr, written: &str, holds: Type) -> Option<String> {
+    match (&expr.kind, holds) {
+        (ExprKind::String(text), _) => unquoted(text, written, holds),
+        (ExprKind::Float(value), Type::Int) if value.fract() == 0.0 && value.abs() < 1e15 => Some(format!("{value}")),
+        (ExprKind::Ratio(value), Type::Float) => Some(format!("{value}")),
+        (ExprKind::Bool(false), Type::Clip | Type::BaseDropout) => Some("off".to_owned()),
+        (ExprKind::Sum(_), _) => underscored(written, holds),
+        _ => None,
+    }
+}
+
+/// What was put into quotes for nothing: a number, a word, segments; or the file of a source, which needs its call.
+fn unquoted(text: &str, written: &str, holds: Type) -> Option<String> {
+    let is_number = |text: &str| {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let ends_well =
+            digits.starts_with(|c: char| c.is_ascii_digit()) && digits.ends_with(|c: char| c.is_ascii_digit());
+        ends_well && text.parse::<f64>().is_ok_and(f64::is_finite)
+    };
+    let stands = match holds {
+        Type::Int => is_number(text) && text.parse::<i64>().is_ok(),
+        Type::Float | Type::Clip => is_number(text),
+        Type::Ratio => is_number(text.strip_suffix('%').unwrap_or(text)),
+        Type::Positions => text.split('+').all(|word| is_position(word.trim()) || word.trim() == "all"),
+        _ => false,
+    };
+    if stands {
+        return Some(text.to_owned());
+    }
+    let call = |name: &str| Some(format!("{name}({written})"));
+    match holds {
+        Type::Bool => matches!(text.to_lowercase().as_str(), "true" | "false").then(|| text.to_lowercase()),
+        Type::Layers => layer_list(text).map(|list| format!("[{list}]")),
+        Type::Source => text.rsplit_once('.').filter(|(_, ending)| READERS.contains(ending)).and(call(reader(text))),
+        Type::ModelSource if text.ends_with(".gguf") => call("gguf"),
+        Type::ModelSource if text.starts_with(['.', '/']) => call("path"),
+        Type::Kind => Kind::find(text).map(|kind| kind.name().to_owned()),
+        _ => {
+            let word = forms::meant(text, holds)?;
+            let form = schema::forms(holds).find(|form| form.name == word)?;
+            form.parameters.iter().all(|parameter| parameter.default.is_some()).then(|| word.to_owned())
+        }
+    }
+}
+
+/// `exact_match` for `exact-match`, which is read as a difference.
+fn underscored(written: &str, holds: Type) -> Option<String> {
+    let word = written.replace('-', "_");
+    let form = schema::forms(holds).find(|form| form.name == word && !form.later)?;
+    form.parameters.is_empty().then_some(word)
+}
+
+/// The endings of files that there is a call for.
+const READERS: [&str; 5] = ["json", "jsonl", "ndjson", "csv", "tsv"];
 
 /// Text that was probably quoted for nothing.
 fn is_plain(text: &str) -> bool {

@@ -12,6 +12,7 @@ mod expect;
 mod experiment;
 mod fields;
 mod findings;
+pub mod foreign;
 mod forms;
 mod gold;
 mod inherit;

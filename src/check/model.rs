@@ -7,8 +7,9 @@ use super::scope::Declared;
 use super::spec::Model;
 use super::types::Type;
 use super::value::{FormValue, Value};
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, suggest};
 use crate::model::config::{ModelSource, Precision};
+use crate::model::embedded;
 use crate::model::known::KnownModel;
 use crate::source::Span;
 use crate::syntax::tree::{Block, Expr, Ident};
@@ -39,7 +40,13 @@ impl Checker<'_> {
     fn model_declaration(&mut self, name: &Ident, value: &Expr, body: Option<&Block>) -> Option<ModelDeclaration> {
         let (form, precision) = self.model_fields(name, value, body)?;
         let source = self.model_source(&form, value.span)?;
-        let facts = self.world.model(&source).map_err(|diagnostic| self.blame(diagnostic, value.span)).ok()?;
+        let facts = match self.world.model(&source) {
+            Ok(facts) => facts,
+            Err(diagnostic) => {
+                self.blame(mended(diagnostic, &source, &form), value.span);
+                return None;
+            }
+        };
         let config = facts.config().map_err(|diagnostic| self.blame(diagnostic, value.span)).ok()?;
         let digests = facts.digests().map_err(|diagnostic| self.blame(diagnostic, value.span)).ok()?;
         let checked = Model { source, precision, config, digests };
@@ -90,4 +97,11 @@ impl Checker<'_> {
             }
         }
     }
+}
+
+/// The error with its fix, where the name of an embedded model is a slip of one that there is.
+fn mended(diagnostic: Box<Diagnostic>, source: &ModelSource, form: &FormValue) -> Box<Diagnostic> {
+    let (ModelSource::Embedded(name), Some(argument)) = (source, form.argument("name")) else { return diagnostic };
+    let meant = suggest::slip_of(name, embedded::MODELS.iter().map(|model| model.name));
+    Box::new(diagnostic.maybe_fix(argument.span, meant.map(|meant| format!("\"{meant}\""))))
 }

@@ -27,6 +27,7 @@ impl Checker<'_> {
             format!("`{name}` is not a kind of intervention"),
             "unknown kind",
         );
+        let diagnostic = diagnostic.maybe_fix(path.span, suggest::slip_of(&name, names.iter().copied()));
         self.sink.push(match suggest::did_you_mean(&name, names) {
             Some(help) => diagnostic.help(help),
             None => diagnostic,
@@ -50,7 +51,8 @@ impl Checker<'_> {
                         format!("`{}` is not the name of {}", path.text(), holds.with_article()),
                         "one part too many",
                     )
-                    .help(format!("write `{}`", named.join("."))),
+                    .help(format!("write `{}`", named.join(".")))
+                    .fix(path.span, named.join(".")),
                 );
                 None
             }
@@ -69,6 +71,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn wrong_kind(&self, name: &Ident, declared: Declared<'_>, place: Span, holds: Type) -> Diagnostic {
+        let names = self.scope.names(name.span, |other| other.serves(holds));
         Diagnostic::at(
             Code::WrongKindOfName,
             name.span,
@@ -78,12 +81,12 @@ impl Checker<'_> {
         .label(place, "declared here")
         .help(match holds {
             Type::Model | Type::Data => {
-                let names = self.scope.names(name.span, |other| other.serves(holds));
                 let name = names.first().copied().unwrap_or(holds.example());
                 format!("write the name of {}, such as `{name}`", holds.with_article())
             }
             _ => format!("write for example `{}`", holds.example()),
         })
+        .maybe_fix(name.span, names.first().copied().filter(|_| names.len() == 1))
     }
 
     /// `data.split`
@@ -135,7 +138,8 @@ impl Checker<'_> {
                 format!("`{}` does not name a split", path.text()),
                 "a split is written `data.split`",
             )
-            .help(format!("write `{data}.{}`", known.unwrap_or("test"))),
+            .help(format!("write `{data}.{}`", known.unwrap_or("test")))
+            .maybe_fix(path.span, known.filter(|_| data_names.len() == 1).map(|split| format!("{data}.{split}"))),
         );
     }
 }

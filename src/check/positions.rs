@@ -120,7 +120,7 @@ impl Checker<'_> {
         let meant = match lower.as_str() {
             "prefix" | "first" => Some("f3".to_owned()),
             "suffix" | "last" => Some("l3".to_owned()),
-            _ => Some(lower).filter(|lower| is_position(lower) || lower == "all"),
+            _ => Some(lower.clone()).filter(|lower| is_position(lower) || lower == "all"),
         };
         let meant = meant.or_else(|| suggest::near(word, names).first().map(|name| (*name).to_owned()));
         let diagnostic = Diagnostic::at(
@@ -130,7 +130,11 @@ impl Checker<'_> {
             "unknown segment",
         );
         self.sink.push(match meant {
-            Some(meant) => diagnostic.help(format!("write `{meant}`")).fix(span, meant),
+            // How many tokens a `prefix` has is not known.
+            Some(meant) => {
+                let sure = meant == lower || suggest::slip_of(word, [meant.as_str()]).is_some();
+                diagnostic.help(format!("write `{meant}`")).maybe_fix(span, sure.then_some(meant))
+            }
             None => {
                 diagnostic.help("write `fN` (first N prompt tokens), `lN` (last N) or `all`, joined by `+`: `f3+l3`")
             }

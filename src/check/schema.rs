@@ -531,6 +531,11 @@ pub fn forms(makes: Type) -> impl Iterator<Item = &'static Form> {
 }
 
 impl Block {
+    /// The field that other tools call by that name.
+    pub fn known_as(&self, alias: &str) -> Option<&'static Field> {
+        self.fields.iter().find(|field| field.aliases.contains(&alias))
+    }
+
     /// The field of that name.
     pub fn field(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name)

@@ -286,7 +286,9 @@ pub fn unknown_name(name: &Ident, wanted: &str, candidates: &[&str], declare: &s
     match found.as_slice() {
         [] if candidates.is_empty() => diagnostic.help(declare),
         [] => diagnostic.help(format!("write {}, or declare it: {declare}", suggest::list(candidates))),
-        [only] => diagnostic.help(format!("did you mean `{only}`?")).fix(name.span, *only),
+        [only] => diagnostic
+            .help(format!("did you mean `{only}`?"))
+            .maybe_fix(name.span, suggest::slip_of(&name.text, candidates.iter().copied())),
         several => diagnostic.help(format!("did you mean one of {}?", suggest::list(several))),
     }
 }

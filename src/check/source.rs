@@ -6,7 +6,7 @@ use super::schema::Bound;
 use super::types::Type;
 use super::value::{FormValue, Value};
 use crate::data::source::{Format, Separated, Source, Step};
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, suggest};
 use crate::syntax::tree::{Argument, Expr, ExprKind, Ident};
 
 impl Checker<'_> {
@@ -37,7 +37,8 @@ impl Checker<'_> {
                         format!("a source has no `.{}`", name.text),
                         "unknown method",
                     )
-                    .help("write `.shuffle(seed)`, or a slice: `[..2000]`"),
+                    .help("write `.shuffle(seed)`, or a slice: `[..2000]`")
+                    .maybe_fix(name.span, suggest::slip_of(&name.text, ["shuffle"])),
                 );
                 None
             }

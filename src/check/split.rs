@@ -4,6 +4,7 @@ use super::Checker;
 use super::choices::WrittenChoices;
 use super::data::DataDeclaration;
 use super::model::ModelDeclaration;
+use super::schema;
 use super::spec::{CheckedSplit, SplitFacts};
 use super::value::TemplateValue;
 use crate::data::form::Form;
@@ -173,8 +174,11 @@ pub fn unknown_split(split: &Spanned<String>) -> Diagnostic {
         format!("`{}` is not the name of a split", split.value),
         "unknown split",
     );
-    match suggest::near(&split.value, names).as_slice() {
-        [only, ..] => diagnostic.help(format!("did you mean `{only}`?")).fix(split.span, *only),
-        [] => diagnostic.help(format!("write {}", suggest::list(&names))),
+    let alias = schema::block("data").and_then(|block| block.known_as(&split.value)).map(|field| field.name);
+    let alias = alias.filter(|name| names.contains(name));
+    let diagnostic = diagnostic.maybe_fix(split.span, alias.or_else(|| suggest::slip_of(&split.value, names)));
+    match alias.or(suggest::near(&split.value, names).first().copied()) {
+        Some(meant) => diagnostic.help(format!("did you mean `{meant}`?")),
+        None => diagnostic.help(format!("write {}", suggest::list(&names))),
     }
 }

@@ -76,8 +76,10 @@ impl Checker<'_> {
         let parts = match template::parse(text) {
             Ok(parts) => parts,
             Err(error) => {
+                let tidy = tidied(&text[error.range.clone()]);
                 let place = self.inside(span, text, error.range);
-                self.sink.push(Diagnostic::at(Code::BadTemplate, place, error.message, "here").help(error.help));
+                let diagnostic = Diagnostic::at(Code::BadTemplate, place, error.message, "here").help(error.help);
+                self.sink.push(diagnostic.maybe_fix(place, tidy.filter(|_| place != span)));
                 return None;
             }
         };
@@ -99,4 +101,10 @@ impl Checker<'_> {
             None => span,
         }
     }
+}
+
+/// `{column}` for `{ column }`.
+fn tidied(place: &str) -> Option<String> {
+    let tidy = format!("{{{}}}", place.strip_prefix('{')?.strip_suffix('}')?.trim());
+    (tidy != place && template::parse(&tidy).is_ok()).then_some(tidy)
 }

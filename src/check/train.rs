@@ -15,7 +15,8 @@ impl Checker<'_> {
         if let Some(span) = extra {
             self.sink.push(
                 Diagnostic::at(Code::UnexpectedText, span, "a `train` block has no name", "not expected here")
-                    .help("write `train { … }`"),
+                    .help("write `train { … }`")
+                    .fix(Span { start: section.keyword.span.end, ..span }, ""),
             );
         }
         self.block("train", Some(&section.body), section.keyword.span, None)

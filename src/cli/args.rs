@@ -1,9 +1,11 @@
 //! The command line.
 
+use super::projects::{EXAMPLES, Project, TEMPLATES};
 use crate::plan::Means;
 use crate::plan::passes::Passes;
 use crate::store::frozen::Budget;
 use crate::syntax::parse_size;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -14,7 +16,7 @@ const GLOBAL: &str = "Options of every command";
 #[derive(Debug, Parser)]
 #[command(name = "reftc", version, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = "\
-Begin with `reftc run examples/quickstart/quickstart.reft`; it needs no network.
+Begin with `reftc init hello` and `reftc run hello/quickstart.reft`; it needs no network.
 
 Exit codes: 0 good, 1 findings in a spec, 2 wrong usage, 3 the run failed, 130 interrupted.
 Variables: REFTC_CACHE, NO_COLOR; and HF_HOME, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE as
@@ -51,10 +53,16 @@ pub enum Command {
     Eval(EvalArgs),
     /// Generate text with a finished run
     Generate(GenerateArgs),
+    /// Make a small project to begin with; nothing is overwritten
+    Init(InitArgs),
+    /// List the examples, or copy one
+    Examples(ExamplesArgs),
     /// Explain a code such as E0201
     Explain(ExplainArgs),
     /// Describe blocks, fields, types and kinds of the language
     Describe(DescribeArgs),
+    /// Print the tables of the language for other programs
+    Schema(SchemaArgs),
     /// Show what reftc finds on this machine
     Doctor(DoctorArgs),
     /// Print completions for a shell
@@ -125,6 +133,10 @@ pub struct CheckArgs {
     /// Spec files
     #[arg(required = true, value_name = "SPEC")]
     pub specs: Vec<PathBuf>,
+
+    /// First apply every safe fix: only those that leave no doubt about what was meant
+    #[arg(long)]
+    pub fix: bool,
 
     /// Make a warning an error, by its name or code; `warnings` means all of them
     #[arg(long, value_name = "NAME")]
@@ -284,6 +296,28 @@ pub struct GenerateArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct InitArgs {
+    /// What to begin with
+    #[arg(long, value_name = "NAME", default_value = "quickstart", value_parser = names(TEMPLATES))]
+    pub template: String,
+
+    /// Where; it is made if need be
+    #[arg(value_name = "FOLDER", default_value = ".")]
+    pub folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct ExamplesArgs {
+    /// Copy this one; without a name, all are listed
+    #[arg(value_name = "NAME", value_parser = names(EXAMPLES))]
+    pub name: Option<String>,
+
+    /// Where to (default: a folder of that name)
+    #[arg(value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// A code or its name; without one, all codes are listed
     #[arg(value_name = "CODE")]
@@ -292,13 +326,25 @@ pub struct ExplainArgs {
 
 #[derive(Debug, Args)]
 pub struct DescribeArgs {
-    /// A block (`train`), field (`train.lr`), type (`schedule`) or kind (`loreft`); without one, all blocks are listed
+    /// A block (`train`), field (`train.lr`, `lr`), type (`schedule`), word (`cosine`) or kind (`loreft`), also as other tools
+    /// call it (`learning_rate`); without one, all blocks are listed
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 
-    /// The whole language reference in Markdown
+    /// The whole reference of the language in Markdown
     #[arg(long, conflicts_with = "name")]
     pub markdown: bool,
+
+    /// Write the pages of the reference into this folder
+    #[arg(long, value_name = "DIR", requires = "markdown")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// As JSON, the only form there is
+    #[arg(long, required = true)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -329,6 +375,11 @@ pub enum Color {
     Auto,
     Always,
     Never,
+}
+
+/// Takes the names of these projects.
+fn names(projects: &'static [Project]) -> PossibleValuesParser {
+    projects.iter().map(|project| project.name).collect::<Vec<_>>().into()
 }
 
 fn budget(text: &str) -> Result<Budget, String> {

@@ -1,13 +1,15 @@
 //! `reftc check`
 
 use super::args::CheckArgs;
+use super::fix::fix;
 use super::output::{Output, exit_code};
 use crate::compile::compile;
 use crate::diag::{Code, Diagnostic, Severity, suggest};
+use crate::source::Sources;
 use crate::world::World;
 use std::process::ExitCode;
 
-/// Checks every spec; 1 if any has errors.
+/// Checks every spec, fixed first if that is asked for; 1 if any has errors.
 pub fn check(arguments: &CheckArgs, world: &dyn World, output: &Output) -> ExitCode {
     if let Some(name) = arguments.deny.iter().find(|name| !is_warning(name)) {
         let warnings = Code::ALL.iter().filter(|code| code.severity() == Severity::Warning);
@@ -21,6 +23,12 @@ pub fn check(arguments: &CheckArgs, world: &dyn World, output: &Output) -> ExitC
     }
     let mut all = Vec::new();
     for path in &arguments.specs {
+        if arguments.fix
+            && let Err(unwritten) = fix(path, world, output)
+        {
+            output.findings(std::slice::from_ref(&unwritten), &Sources::default());
+            all.push(*unwritten);
+        }
         let mut compiled = compile(path, &arguments.settings, world);
         deny(&mut compiled.diagnostics, &arguments.deny);
         if !compiled.diagnostics.is_empty() {

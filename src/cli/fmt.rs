@@ -56,7 +56,8 @@ fn format_one(path: &Path, check: bool, world: &dyn World, output: &Output) -> b
             output.note(&format!("formatted {}", path.display()));
             true
         }
-        Err(diagnostic) => {
+        Err(mut diagnostic) => {
+            diagnostic.help = vec!["make the file and its folder writable".to_owned()];
             output.failure(&diagnostic, &sources);
             false
         }

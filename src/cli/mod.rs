@@ -6,13 +6,18 @@ mod completions;
 pub mod describe;
 mod doctor;
 mod eval;
+mod examples;
 mod explain;
+mod fix;
 mod fmt;
 mod generate;
+mod init;
 mod output;
 mod plan;
 mod progress;
+pub mod projects;
 mod run;
+pub mod schema;
 mod session;
 
 use crate::model::hub::HubSettings;
@@ -38,8 +43,11 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Run(arguments) => run::run(arguments, &session, &output),
         Command::Eval(arguments) => eval::eval(arguments, &session, &output),
         Command::Generate(arguments) => generate::generate(arguments, &session, &output),
+        Command::Init(arguments) => init::init(arguments, &output),
+        Command::Examples(arguments) => examples::examples(arguments, &output),
         Command::Explain(arguments) => explain::explain(arguments, &output),
         Command::Describe(arguments) => describe::describe(arguments, &output),
+        Command::Schema(_) => schema::schema(&output),
         Command::Doctor(arguments) => doctor::doctor(arguments, &session, &output),
         Command::Completions(arguments) => completions::completions(arguments, &output),
     }

@@ -3,6 +3,7 @@
 //! Phases push [`Diagnostic`]s into a [`Sink`] and go on; [`render`] turns them into text for people or JSON for tools.
 
 pub mod code;
+pub mod fix;
 pub mod render;
 pub mod suggest;
 
@@ -33,7 +34,7 @@ pub struct FilePlace {
     pub line: Option<usize>,
 }
 
-/// A change of the text that would mend the error.
+/// A change of the text that mends the error. There is one only where nothing else can have been meant: `check --fix` applies it unasked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fix {
     pub span: Span,
@@ -115,11 +116,20 @@ impl Diagnostic {
         self
     }
 
-    /// Sets the fix that an editor may apply.
+    /// Sets the fix that `check --fix` and editors apply.
     #[must_use]
     pub fn fix(mut self, span: Span, replacement: impl Into<String>) -> Self {
         self.fix = Some(Fix { span, replacement: replacement.into() });
         self
+    }
+
+    /// Sets the fix if there is one: the replacement of the text at `span`.
+    #[must_use]
+    pub fn maybe_fix(self, span: Span, replacement: Option<impl Into<String>>) -> Self {
+        match replacement {
+            Some(replacement) => self.fix(span, replacement),
+            None => self,
+        }
     }
 
     /// The place of the error in the spec, if it has one.

@@ -135,8 +135,10 @@ fn size(digits: &str, whole: bool, unit: &str, mantissa: &str) -> Result<ExprKin
 fn unknown_suffix(digits: &str, whole: bool, suffix: &str, mantissa: &str) -> NumberSlip {
     let folded = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(suffix));
     match suffix {
-        "e" | "E" => NumberSlip::instead("no digits after the `e`", format!("{mantissa}e0")),
-        "f" | "l" if whole => NumberSlip::instead("positions begin with their letter", format!("{suffix}{digits}")),
+        "e" | "E" => NumberSlip::new("no digits after the `e`", format!("write for example `{mantissa}e-4`")),
+        "f" | "l" if whole => {
+            NumberSlip::new("positions begin with their letter", format!("write `{suffix}{digits}` for positions"))
+        }
         _ if mantissa == "0" && suffix.starts_with(['x', 'X', 'b', 'B', 'o', 'O']) => {
             NumberSlip::new("not a decimal number", "write the number with decimal digits")
         }
@@ -294,14 +296,14 @@ mod tests {
     #[test]
     fn slips_of_numbers_say_what_was_meant() {
         for (text, replacement) in [
-            ("1e", Some("1e0")),
+            ("1e", None),
             ("10 %", Some("10%")),
             ("- 3", Some("-3")),
             ("1_", Some("1")),
             ("1__0", Some("10")),
             ("5.", Some("5.0")),
             (".5", Some("0.5")),
-            ("3f", Some("f3")),
+            ("3f", None),
             ("4gb", Some("4GB")),
             ("1.2.3", None),
             ("0x10", None),

@@ -4,10 +4,12 @@
 
 mod commands;
 mod failures;
+mod fixing;
 mod frozen;
 mod hub;
 #[cfg(unix)]
 mod interrupts;
+mod projects;
 mod runs;
 mod streams;
 mod support;

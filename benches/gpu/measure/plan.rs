@@ -77,8 +77,10 @@ impl Written<'_> {
             interventions: vec![self.workload.block(layers)],
             train,
             evals: Vec::new(),
+            point: Vec::new(),
+            expectations: Vec::new(),
         };
-        let mut plan = lower(&Spec { experiments: vec![experiment] }, Means { passes, memory_budget });
+        let mut plan = lower(&Spec { experiments: vec![experiment], ..Spec::default() }, Means { passes, memory_budget });
         plan.experiments.swap_remove(0)
     }
 }

@@ -194,7 +194,7 @@ impl<'t> Builder<'_> {
                 return self.section(name, parts, doc, inside, span);
             }
             let words = format!("{} {}", name.text(), second.text);
-            return match self.two_words(&name, &words, span) {
+            return match self.two_words(&name, Some(second), &words, span) {
                 true => self.section(name, parts, doc, inside, span),
                 false => {
                     let _ = self.value(parts.value, mark.as_span().end());
@@ -252,7 +252,7 @@ impl<'t> Builder<'_> {
     }
 
     /// `name other = value` without a block: whether it is a section that lacks its block.
-    fn two_words(&mut self, first: &Path, words: &str, span: Span) -> bool {
+    fn two_words(&mut self, first: &Path, second: Option<&Ident>, words: &str, span: Span) -> bool {
         let keyword = first.text();
         if SECTIONS.contains(&keyword.as_str()) {
             self.sink.push(needs_block(span, &self.text[span.range()]));
@@ -274,6 +274,10 @@ impl<'t> Builder<'_> {
                 "two words",
             )
             .help(format!("write `{} = …`", words.replace(' ', "_")))
+            .maybe_fix(
+                second.map_or(first.span, |second| first.span.to(second.span)),
+                second.map(|_| words.replace(' ', "_")),
+            )
         };
         self.sink.push(diagnostic);
         false
@@ -356,10 +360,12 @@ impl<'t> Builder<'_> {
             return Entry::Bad(span);
         }
         if top_level && matches!(word.as_str(), "let" | "use" | "experiment" | "intervention") {
-            self.two_words(&name, text, span);
+            self.two_words(&name, None, text, span);
             return Entry::Bad(span);
         }
         let end = self.empty_span(name.span.end as usize);
+        let behind = &self.text[end.range().start..span.range().end];
+        let gap = behind.len() - behind.trim_start_matches([' ', '\t']).len();
         let rest = shorten(&self.text[name.span.range().end..span.range().end]);
         self.sink.push(
             Diagnostic::at(
@@ -369,7 +375,7 @@ impl<'t> Builder<'_> {
                 "expected `=` after this",
             )
             .help(format!("write `{word} = {rest}`"))
-            .fix(end, " ="),
+            .fix(Span { end: end.end + gap as u32, ..end }, " = "),
         );
         let value = match pairs.next() {
             Some(expression) => self.expression(expression),

@@ -23,17 +23,25 @@ impl Builder<'_> {
     pub(super) fn open_string(&mut self, span: Span, text: &str) {
         let line_end = self.text[span.range().end..].find('\n').map_or(self.text.len(), |at| span.range().end + at);
         self.unclosed.silence(span.range().start..line_end);
-        if text.contains(['“', '”', '„', '‘', '’']) {
-            self.sink.push(
+        let smart = |c: char| "“”„‟‘’‚«»".contains(c);
+        if text.contains(smart) {
+            let diagnostic =
                 Diagnostic::at(Code::SmartQuotes, span, "a string ends with a straight double quote", "other quotes")
-                    .help("write `\"` at both ends of the string"),
-            );
+                    .help("write `\"` at both ends of the string");
+            let closing = text.strip_suffix(smart).filter(|inner| !inner.contains(smart)).map(str::len);
+            let closing = closing.map(|at| Span { start: span.start + at as u32, ..span });
+            self.sink.push(match closing {
+                Some(closing) => diagnostic.fix(closing, "\""),
+                None => diagnostic,
+            });
             return;
         }
         let quotes = if text.starts_with("\"\"\"") { "\"\"\"" } else { "\"" };
         let end = Span { start: span.end, ..span };
         let opening = Span { end: span.start + quotes.len() as u32, ..span };
         let place = if quotes.len() == 3 { opening } else { span };
+        // Behind a comma or a comment the string may have ended long before.
+        let sure = quotes.len() == 1 && !text.contains([',', '=']) && !text.contains("//");
         self.sink.push(
             Diagnostic::at(
                 Code::UnterminatedString,
@@ -42,7 +50,7 @@ impl Builder<'_> {
                 if quotes.len() == 3 { "opened here, never closed" } else { "the line ends inside this string" },
             )
             .help(format!("write `{quotes}` where the string ends"))
-            .fix(end, quotes),
+            .maybe_fix(end, sure.then_some(quotes)),
         );
     }
 
@@ -63,7 +71,13 @@ impl Builder<'_> {
                 let marks = Span { end: mark.start + (text.len() - rest.len()) as u32, ..mark };
                 diagnostic.help(format!("write `// {}`", shorten(rest))).fix(marks, "//")
             }
-            None => diagnostic.help("begin each line of the comment with `//`"),
+            None => {
+                let inner = text[2..].strip_suffix("*/").filter(|inner| !inner.contains('\n'));
+                let rest = self.text[start + text.len()..].lines().next().unwrap_or("");
+                let inner = inner.filter(|_| rest.trim().is_empty());
+                let line = inner.map(|inner| format!("//{}", inner.trim_end()));
+                diagnostic.help("begin each line of the comment with `//`").maybe_fix(self.span(pair), line)
+            }
         });
     }
 
@@ -98,13 +112,22 @@ impl Builder<'_> {
             Some('(') => {
                 Diagnostic::at(Code::UnexpectedText, span, "parentheses only follow the name of a call", "no value")
                     .help("leave out the parentheses, or write `name(…)`")
+                    .maybe_fix(span, tuple(text))
             }
             Some(';') => {
+                let commas = (!text.contains(['"', '\n'])).then(|| text.replace(';', ","));
                 Diagnostic::at(Code::UnexpectedText, span, "values stand apart by `,`, not by `;`", "expected `,`")
                     .help("write a list as `[1, 2, 3]`")
+                    .maybe_fix(span, commas)
             }
-            Some(':') => Diagnostic::at(Code::UnexpectedText, span, "a slice is written with `..`", "expected `..`")
-                .help(format!("write `[..{}]`", shorten(text.trim_start_matches([':', ' '])))),
+            Some(':') => {
+                let end = text.trim_start_matches([':', ' ']);
+                let number = end.strip_prefix('-').unwrap_or(end);
+                let whole = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit() || c == '_');
+                Diagnostic::at(Code::UnexpectedText, span, "a slice is written with `..`", "expected `..`")
+                    .help(format!("write `[..{}]`", shorten(end)))
+                    .maybe_fix(span, whole.then(|| format!("..{end}")))
+            }
             Some('-') => Diagnostic::at(Code::UnexpectedText, span, "only a number can be negative", "no number")
                 .help("write a number such as `-200`, or `a - b`"),
             _ => Diagnostic::at(
@@ -129,8 +152,7 @@ impl Builder<'_> {
         let diagnostic = if follows {
             after_value(span, text)
         } else if text.starts_with('.') {
-            Diagnostic::at(Code::UnexpectedText, span, "a line cannot go on with `.`", "expected a field")
-                .help("write the call behind the value, on the same line; only brackets go on over lines")
+            self.broken_line(span)
         } else if SECTIONS.contains(&first) {
             needs_block(span, text)
         } else if first == text && !text.is_empty() {
@@ -160,9 +182,17 @@ impl Builder<'_> {
         let word = Span::new(self.file, start, start + first.len());
         let diagnostic = if follows {
             after_value(span, text)
+        } else if text.starts_with('.') {
+            self.broken_line(span)
         } else if let Some(form) = example(first) {
-            Diagnostic::at(Code::UnexpectedText, span, format!("this `{first}` is not complete"), "cannot be read")
-                .help(format!("write `{form}`"))
+            let mark = unmarked(first, text).map(|at| self.empty_span(start + at));
+            let diagnostic =
+                Diagnostic::at(Code::UnexpectedText, span, format!("this `{first}` is not complete"), "cannot be read")
+                    .help(format!("write `{form}`"));
+            match mark {
+                Some(mark) => diagnostic.fix(mark, " ="),
+                None => diagnostic,
+            }
         } else if !first.is_empty() {
             unknown_declaration(word, first)
         } else {
@@ -204,6 +234,19 @@ impl Builder<'_> {
         true
     }
 
+    /// A line that begins with `.`, as methods may stand in other languages.
+    fn broken_line(&self, span: Span) -> Diagnostic {
+        let start = span.range().start;
+        let end = self.text[..start].trim_end().len();
+        let line = self.text[..end].lines().next_back().unwrap_or("");
+        let diagnostic = Diagnostic::at(Code::UnexpectedText, span, "a line cannot go on with `.`", "expected a field")
+            .help("write the call behind the value, on the same line; only brackets go on over lines");
+        match line.contains("//") || line.ends_with(['{', '}', ',']) || line.is_empty() {
+            true => diagnostic,
+            false => diagnostic.fix(Span::new(self.file, end, start), ""),
+        }
+    }
+
     fn trimmed(&self, pair: &Pair) -> Span {
         let start = pair.as_span().start();
         Span::new(self.file, start, start + pair.as_str().lines().next().unwrap_or("").trim_end().len())
@@ -236,12 +279,33 @@ pub(super) fn unknown_declaration(span: Span, word: &str) -> Diagnostic {
         return diagnostic.help(format!("move `{word}` into an `experiment name {{ … }}`"));
     }
     match suggest::near(word, words).first() {
-        Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(span, *near),
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")).maybe_fix(span, suggest::slip_of(word, words)),
         None => diagnostic.help(format!(
             "write one of {}; a field such as `{word} = …` stands inside a block",
             suggest::list(&words)
         )),
     }
+}
+
+/// `[1, 2]` for `(1, 2)`, where nothing else is in the way.
+fn tuple(text: &str) -> Option<String> {
+    let inner = text.strip_prefix('(')?.strip_suffix(')')?;
+    let simple = inner.contains(',') && !inner.contains(['(', ')', '[', ']', '{', '}', '"', ':']);
+    simple.then(|| format!("[{}]", inner.trim_end_matches([',', ' '])))
+}
+
+/// Where the `=` is missing in `let rate 3`: behind the name, or behind the keyword where there is no name.
+fn unmarked(keyword: &str, text: &str) -> Option<usize> {
+    let rest = text.get(keyword.len()..)?;
+    let gap = rest.len() - rest.trim_start().len();
+    let end = match keyword {
+        "let" | "model" | "intervention" => keyword.len() + gap + first_word(rest.trim_start()).len(),
+        "edition" => keyword.len(),
+        _ => return None,
+    };
+    let value = text.get(end..)?;
+    let begins = value.trim_start().starts_with(|c: char| c.is_alphanumeric() || "\"[-_".contains(c));
+    (value.starts_with([' ', '\t']) && begins).then_some(end)
 }
 
 fn after_value(span: Span, text: &str) -> Diagnostic {

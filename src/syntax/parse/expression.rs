@@ -269,7 +269,6 @@ impl Builder<'_> {
                 }
             }
             None => {
-                let end = self.empty_span(name.span.end as usize);
                 self.sink.push(
                     Diagnostic::at(
                         Code::UnexpectedText,
@@ -277,8 +276,7 @@ impl Builder<'_> {
                         format!("`.{}` needs its arguments", name.text),
                         "expected `(` after this",
                     )
-                    .help(format!("write `.{}(…)`", name.text))
-                    .fix(end, "()"),
+                    .help(format!("write `.{}(…)`", name.text)),
                 );
                 ExprKind::Bad
             }

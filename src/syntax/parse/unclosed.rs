@@ -86,12 +86,13 @@ impl Unclosed {
             diagnostic = diagnostic.label(opener.span, format!("opened here, needs a `{}`", opener.closer));
         }
         let outermost = group.iter().map(|opener| opener.span.start).min().unwrap_or(0);
-        if let Some(suspect) =
-            self.suspects.iter().find(|suspect| block && (outermost + 1..end as u32).contains(&suspect.start))
-        {
+        let suspect =
+            self.suspects.iter().find(|suspect| block && (outermost + 1..end as u32).contains(&suspect.start));
+        if let Some(suspect) = suspect {
             diagnostic = diagnostic.label(*suspect, "perhaps this one: its `}` stands further left than its line");
         }
-        diagnostic.help(format!("write `{}`", closers.join(" "))).fix(Span::new(file, end, end), insertion(text, group))
+        let insertion = suspect.is_none().then(|| insertion(text, group));
+        diagnostic.help(format!("write `{}`", closers.join(" "))).maybe_fix(Span::new(file, end, end), insertion)
     }
 }
 
