@@ -6,11 +6,13 @@
 
 pub mod check;
 pub mod cli;
+pub mod compile;
 pub mod data;
 pub mod diag;
 pub mod digest;
 pub mod execute;
 pub mod intervention;
+pub mod lsp;
 pub mod model;
 pub mod plan;
 pub mod report;

@@ -1,8 +1,8 @@
 //! `reftc check`
 
 use super::args::CheckArgs;
-use super::compile::compile;
 use super::output::{Output, exit_code};
+use crate::compile::compile;
 use crate::diag::{Code, Diagnostic, Severity, suggest};
 use crate::world::World;
 use std::process::ExitCode;

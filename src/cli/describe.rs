@@ -2,7 +2,7 @@
 
 use super::args::DescribeArgs;
 use super::output::Output;
-use crate::check::schema::{self, BLOCKS, Bound, Fallback, Field, Form, Parameter};
+use crate::check::schema::{self, BLOCKS, Bound, Fallback, Field, Form};
 use crate::check::types::Type;
 use crate::diag::suggest;
 use crate::intervention::Kind;
@@ -89,22 +89,13 @@ fn overview() -> String {
 fn field_row(field: &Field) -> [String; 3] {
     [
         field.name.to_owned(),
-        format!("{} {}", field.holds.name(), fallback(field)).trim().to_owned(),
+        format!("{} {}", field.holds.name(), field.fallback()).trim().to_owned(),
         field.doc.to_owned(),
     ]
 }
 
-fn fallback(field: &Field) -> String {
-    match field.default {
-        Fallback::Required => "(required)".into(),
-        Fallback::None => "(optional)".into(),
-        Fallback::Text(text) => format!("= {text}"),
-        Fallback::Later => "(comes in a later version)".into(),
-    }
-}
-
 fn field_text(block: &str, field: &Field) -> String {
-    let mut out = format!("{block}.{}: {} {}\n{}\n", field.name, field.holds.name(), fallback(field), field.doc);
+    let mut out = format!("{block}.{}: {} {}\n{}\n", field.name, field.holds.name(), field.fallback(), field.doc);
     if field.bound != Bound::Any {
         let _ = writeln!(out, "allowed: {}", field.bound.describe());
     }
@@ -139,7 +130,7 @@ fn type_text(holds: Type) -> String {
 }
 
 fn form_text(form: &Form) -> String {
-    let mut out = format!("  {}: {}", signature(form), form.doc);
+    let mut out = format!("  {}: {}", form.signature(), form.doc);
     if form.later {
         out.push_str(" (comes in a later version)");
     }
@@ -148,17 +139,6 @@ fn form_text(form: &Form) -> String {
         let _ = writeln!(out, "    {}: {} {}", parameter.name, parameter.holds.name(), parameter.doc);
     }
     out
-}
-
-fn signature(form: &Form) -> String {
-    let one = |parameter: &Parameter| match parameter.default {
-        None => parameter.name.to_owned(),
-        Some(default) => format!("{}: {default}", parameter.name),
-    };
-    match form.parameters {
-        [] => form.name.to_owned(),
-        parameters => format!("{}({})", form.name, parameters.iter().map(one).collect::<Vec<_>>().join(", ")),
-    }
 }
 
 /// Three columns, the first two padded.
@@ -204,7 +184,7 @@ pub fn markdown() -> String {
         let _ = write!(out, "\n### {}\n\n| | |\n|---|---|\n", holds.name());
         for form in schema::forms(*holds) {
             let later = if form.later { " (later version)" } else { "" };
-            let _ = writeln!(out, "| `{}` | {}{later} |", signature(form), form.doc);
+            let _ = writeln!(out, "| `{}` | {}{later} |", form.signature(), form.doc);
             for parameter in form.parameters {
                 let _ = writeln!(
                     out,

@@ -1,8 +1,8 @@
 //! `reftc fmt`
 
 use super::args::FmtArgs;
-use super::compile;
 use super::output::Output;
+use crate::compile;
 use crate::diag::{Code, Diagnostic, Result};
 use crate::source::Sources;
 use crate::store::atomic;

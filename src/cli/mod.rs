@@ -2,7 +2,6 @@
 
 pub mod args;
 mod check;
-mod compile;
 mod completions;
 pub mod describe;
 mod doctor;
@@ -10,6 +9,7 @@ mod eval;
 mod explain;
 mod fmt;
 mod generate;
+mod lsp;
 mod output;
 mod plan;
 mod progress;
@@ -43,5 +43,6 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Describe(arguments) => describe::describe(arguments, &output),
         Command::Doctor(arguments) => doctor::doctor(arguments, &session, &output),
         Command::Completions(arguments) => completions::completions(arguments, &output),
+        Command::Lsp(_) => lsp::lsp(session.world, &output),
     }
 }

@@ -1,8 +1,8 @@
 //! `reftc plan`
 
 use super::args::PlanArgs;
-use super::compile::{Compiled, compile};
 use super::output::Output;
+use crate::compile::{Compiled, compile};
 use crate::diag::suggest;
 use crate::digest;
 use crate::plan::{Means, Plan};

@@ -1,11 +1,11 @@
 //! `reftc run`
 
 use super::args::RunArgs;
-use super::compile::{Compiled, compile};
 use super::output::Output;
 use super::plan::select;
 use super::progress::{Download, Progress};
 use super::session::{Session, interruptible, is_interrupted, stop_on_interrupt};
+use crate::compile::{Compiled, compile};
 use crate::diag::{Code, Diagnostic};
 use crate::digest;
 use crate::execute::experiment::{self, Outcome, Run};

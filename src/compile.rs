@@ -1,4 +1,4 @@
-//! From a path to a checked spec, for every command that compiles.
+//! From a path to a checked spec, for every command that compiles, and for editors.
 
 use crate::check::{self, Spec};
 use crate::diag::{Code, Diagnostic, Result, Severity, in_order, reason, suggest};
