@@ -29,7 +29,10 @@ pub fn complete(workspace: &Workspace, document: &Document, at: usize) -> Vec<Co
         None => {
             let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '.';
             let prefix = before.len() - before.trim_end_matches(word).len();
-            (code(&scene), prefix)
+            // Behind a whole value nothing goes on but a bracket, an operator or the next entry.
+            let lead = before[..at - prefix].trim_end();
+            let ended = scene.expected.is_value() && !lead.ends_with(['=', ':', ',', '+', '-', '(', '[']);
+            (if ended { Vec::new() } else { code(&scene) }, prefix)
         }
     };
     let range = Range::new(document.text.position(at - prefix), document.text.position(at));

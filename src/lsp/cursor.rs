@@ -126,13 +126,25 @@ impl Scanner<'_> {
         } else if begins_section(line) {
             let experiment = self.cursor.open.iter().rposition(|open| open.head.starts_with("experiment "));
             self.close(experiment.map_or(self.cursor.open.len(), |at| at + 1));
-        } else if begins_field(line) {
+        } else if begins_field(line) || self.steps_back(line) {
             let block = self.cursor.open.iter().rposition(|open| open.bracket == '{');
             self.close(block.map_or(0, |at| at + 1));
         }
         if self.cursor.open.last().is_none_or(|open| open.bracket == '{') {
             self.separate();
         }
+    }
+
+    /// Whether a line inside brackets is not indented more than what they belong to: then that was left open, and the line begins another.
+    fn steps_back(&self, line: &str) -> bool {
+        let block = self.cursor.open.iter().rposition(|open| open.bracket == '{').map_or(0, |at| at + 1);
+        let Some(&entry) = self.starts.get(block) else { return false };
+        let indentation = |text: &str| text.len() - text.trim_start_matches([' ', '\t']).len();
+        let entry = self.text[entry..].trim_start();
+        let entry = self.text.len() - entry.len();
+        let start = self.text[..entry].rfind('\n').map_or(0, |at| at + 1);
+        let closes = line.trim_start().starts_with([')', ']', '}', ',']) || line.trim().is_empty();
+        !closes && indentation(line) <= indentation(&self.text[start..])
     }
 
     /// Forgets the brackets from that number on.
@@ -238,6 +250,8 @@ mod tests {
         assert_eq!(heads(&cursor), ["model b = embedded(\"tiny\") { 1"]);
         let cursor = Cursor::new("experiment a {\n  train {\n    lr = (\n    keep = [\n  eval dev {\n    o");
         assert_eq!(heads(&cursor), ["experiment a { 2", "eval dev { 1"]);
+        let cursor = Cursor::new("data a {\n  train = json(\n    \"x\",\n  te");
+        assert_eq!((heads(&cursor), cursor.entry.as_str()), (vec!["data a { 2".to_owned()], "te"));
     }
 
     proptest! {

@@ -41,6 +41,11 @@ impl Document {
         &self.parsed().file
     }
 
+    /// Whether it is a spec, or without a name yet, and not a file of rows.
+    pub fn is_spec(&self) -> bool {
+        self.path.extension().is_none_or(|extension| extension == "reft")
+    }
+
     /// Whether the text has no syntax errors.
     pub fn is_clean(&self) -> bool {
         self.parsed().clean
@@ -96,10 +101,8 @@ impl Documents {
     }
 
     /// Forgets a text.
-    pub fn close(&mut self, uri: &Uri) -> PathBuf {
-        let path = uri::to_path(uri);
-        self.open.remove(&path);
-        path
+    pub fn close(&mut self, path: &Path) {
+        self.open.remove(path);
     }
 
     fn put(&mut self, uri: Uri, path: PathBuf, version: i32, text: Text) {

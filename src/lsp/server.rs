@@ -6,6 +6,7 @@ use super::documents::Documents;
 use super::facts::Facts;
 use super::position::Encoding;
 use super::requests;
+use super::uri;
 use super::worker::{self, Checked, Job, guarded};
 use super::workspace::{Client, Workspace};
 use crate::world::World;
@@ -18,7 +19,7 @@ use lsp_types::request::{InlayHintRefreshRequest, RegisterCapability, Request as
 use lsp_types::{
     Diagnostic, DidChangeTextDocumentParams, DidChangeWatchedFilesRegistrationOptions, DidCloseTextDocumentParams,
     DidOpenTextDocumentParams, FileSystemWatcher, GlobPattern, InitializeParams, LogMessageParams, MessageType,
-    PublishDiagnosticsParams, Registration, RegistrationParams,
+    PublishDiagnosticsParams, Registration, RegistrationParams, Uri,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -183,12 +184,11 @@ impl Server {
             }
             DidCloseTextDocument::METHOD => {
                 let Some(params) = self.params::<DidCloseTextDocumentParams>(notification) else { return };
-                let path = self.workspace.documents.close(&params.text_document.uri);
-                self.closed(&path);
+                self.close(&params.text_document.uri);
             }
             // Rows, or specs that are not open, may be others now.
             DidSaveTextDocument::METHOD | DidChangeWatchedFiles::METHOD => {
-                self.stale.extend(self.workspace.documents.iter().map(|document| document.path.clone()));
+                self.check_all();
             }
             _ => {}
         }
@@ -202,28 +202,40 @@ impl Server {
             .ok()
     }
 
-    /// A text is another: it is checked, and so is every open spec that uses it.
+    /// A text is another: it is checked, and so is every open spec that uses it. Rows may be those of any spec.
     fn changed(&mut self, path: &Path) {
+        let documents = &self.workspace.documents;
+        if documents.at(path).is_some_and(|document| !document.is_spec()) {
+            self.check_all();
+            return;
+        }
         self.stale.insert(path.to_path_buf());
         let users = self.published.iter().filter(|(_, files)| files.contains_key(path));
         self.stale.extend(users.map(|(user, _)| user.clone()));
     }
 
-    fn closed(&mut self, path: &Path) {
-        self.changed(path);
-        self.stale.remove(path);
-        self.workspace.checked.remove(path);
-        self.workspace.facts.remove(path);
-        let files = self.published.remove(path).unwrap_or_default();
+    fn check_all(&mut self) {
+        self.stale.extend(self.workspace.documents.iter().map(|document| document.path.clone()));
+    }
+
+    /// A text is now what the disk says, and what was shown because of it goes.
+    fn close(&mut self, uri: &Uri) {
+        let path = uri::to_path(uri);
+        self.changed(&path);
+        self.workspace.documents.close(&path);
+        self.workspace.checked.remove(&path);
+        self.workspace.facts.remove(&path);
+        let files = self.published.remove(&path).unwrap_or_default();
         files.keys().for_each(|file| self.publish(file));
     }
 
     fn check_stale(&mut self) {
-        let stale: BTreeMap<PathBuf, u64> = std::mem::take(&mut self.stale)
-            .into_iter()
-            .filter_map(|path| Some((self.workspace.documents.at(&path)?.revision, path)))
-            .map(|(revision, path)| (path, revision))
-            .collect();
+        let documents = &self.workspace.documents;
+        let specs = std::mem::take(&mut self.stale).into_iter().filter_map(|path| {
+            let revision = documents.at(&path).filter(|document| document.is_spec())?.revision;
+            Some((path, revision))
+        });
+        let stale: BTreeMap<PathBuf, u64> = specs.collect();
         if !stale.is_empty() {
             // The worker lives as long as the server.
             let _ = self.jobs.send(Job { texts: self.workspace.texts(), stale });
@@ -257,6 +269,9 @@ impl Server {
     }
 
     fn learn(&mut self, path: PathBuf, facts: Facts) {
+        if self.workspace.documents.at(&path).is_none() {
+            return;
+        }
         let known = self.workspace.facts.entry(path).or_default();
         // What a text with a slip in it does not tell is known from before.
         known.columns.extend(facts.columns);

@@ -1,5 +1,6 @@
 //! `file:` URIs and paths.
 
+use super::overlay::normal;
 use lsp_types::Uri;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ pub fn to_path(uri: &Uri) -> PathBuf {
     let path = rest.find('/').map_or("", |at| &rest[at..]);
     let decoded = decoded(path);
     let drive = cfg!(windows) && decoded.as_bytes().get(2) == Some(&b':');
-    PathBuf::from(if drive { &decoded[1..] } else { &decoded })
+    normal(Path::new(if drive { &decoded[1..] } else { &decoded }))
 }
 
 /// The URI of a path; `None` for one that cannot be said in a URI.
@@ -64,6 +65,7 @@ mod tests {
         }
         let uri = |text: &str| Uri::from_str(text).unwrap();
         assert_eq!(to_path(&uri("file://localhost/tmp/a%20b.reft")), Path::new("/tmp/a b.reft"));
+        assert_eq!(to_path(&uri("file:///tmp/x/.././a.reft")), Path::new("/tmp/a.reft"));
         assert_eq!(to_path(&uri("untitled:Untitled-1")), Path::new("untitled:Untitled-1"));
     }
 }

@@ -5,7 +5,7 @@ use reftc::lsp::{Ending, serve};
 use reftc::model::hub::HubSettings;
 use reftc::model::located::Locator;
 use reftc::store::cache::Cache;
-use reftc::world::RealWorld;
+use reftc::world::{RealWorld, World};
 use serde_json::{Value, json};
 use std::io::{BufReader, Write};
 use std::path::Path;
@@ -31,6 +31,12 @@ pub struct Client {
     asked: i32,
     /// Notifications and requests of the server that nobody has looked at yet.
     unseen: Vec<Message>,
+}
+
+/// This machine without a network and a cache.
+pub fn machine() -> RealWorld {
+    let offline = |name: &str| (name == "HF_HUB_OFFLINE").then(|| "1".to_owned());
+    RealWorld::new(Locator::new(HubSettings::from_variables(offline), Cache::default()))
 }
 
 /// The URI of a path without odd characters.
@@ -65,9 +71,13 @@ impl Client {
 
     /// The server in a thread of this process.
     pub fn thread() -> Self {
+        Self::in_world(Arc::new(machine()))
+    }
+
+    /// As [`Client::thread`], with a world of its own.
+    pub fn in_world(world: Arc<dyn World + Send>) -> Self {
         let (here, there) = Connection::memory();
-        let world = RealWorld::new(Locator::new(HubSettings::from_variables(|_| None), Cache::default()));
-        let server = spawn(move || serve(there, Arc::new(world)));
+        let server = spawn(move || serve(there, world));
         let (sender, received) = channel();
         let incoming = here.receiver;
         spawn(move || incoming.into_iter().for_each(|message| drop(sender.send(message))));

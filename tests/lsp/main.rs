@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::print_stderr)]
 
 mod cases;
+mod checks;
 mod client;
 mod neovim;
 mod transcripts;

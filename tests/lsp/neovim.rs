@@ -55,7 +55,7 @@ fn neovim_speaks_with_the_server() {
         "action: write `lr` for `learning_rate`",
         "findings after the fix: 0",
         "hover: let small = 2",
-        "completion: batch int = 16",
+        "completion: lr float (required)",
         "renamed: let few = 2 and rank = few",
         "formatted:   data  = reviews",
     ];

@@ -162,10 +162,14 @@ fn rows_and_saved_files_are_looked_at_again() {
     // Rows that are open and not yet saved count as if they were.
     let open_rows = uri(&rows);
     client.open(&open_rows, &ROWS.repeat(4));
-    client.notify("textDocument/didSave", json!({ "textDocument": { "uri": spec } }));
     assert_eq!(codes(&client.diagnostics(&spec, 1)), Vec::<&str>::new());
     client.notify("textDocument/didClose", json!({ "textDocument": { "uri": open_rows } }));
+    assert_eq!(codes(&client.diagnostics(&spec, 1)), ["E0401"]);
+    std::fs::write(&rows, ROWS.repeat(4)).unwrap();
     client.notify("workspace/didChangeWatchedFiles", json!({ "changes": [] }));
+    assert_eq!(codes(&client.diagnostics(&spec, 1)), Vec::<&str>::new());
+    std::fs::remove_file(&rows).unwrap();
+    client.notify("textDocument/didSave", json!({ "textDocument": { "uri": spec } }));
     assert_eq!(codes(&client.diagnostics(&spec, 1)), ["E0401"]);
     client.shut_down();
 }

@@ -57,6 +57,11 @@ impl Expected {
         value(holds, cursor)
     }
 
+    /// Whether a value may stand there.
+    pub fn is_value(self) -> bool {
+        matches!(self, Expected::Value { .. })
+    }
+
     /// The type that is wanted, of a value.
     pub fn holds(self) -> Option<Type> {
         match self {
