@@ -6,6 +6,7 @@ mod choices;
 mod cycles;
 mod data;
 mod dead;
+mod describe;
 mod eval;
 mod evaluate;
 mod expect;

@@ -67,6 +67,8 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Print completions for a shell
     Completions(CompletionsArgs),
+    /// Serve editors: diagnostics, hover, completion, rename and more, by the language server protocol over stdio
+    Lsp(LspArgs),
 }
 
 impl Command {
@@ -399,4 +401,11 @@ fn share(text: &str) -> Result<f64, String> {
 
 fn number(text: &str, allowed: impl Fn(f64) -> bool) -> Option<f64> {
     text.parse().ok().filter(|value| allowed(*value))
+}
+
+#[derive(Debug, Args)]
+pub struct LspArgs {
+    /// Speak over stdin and stdout, the only way there is; editors pass it by habit
+    #[arg(long)]
+    pub stdio: bool,
 }

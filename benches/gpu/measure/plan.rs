@@ -80,7 +80,8 @@ impl Written<'_> {
             point: Vec::new(),
             expectations: Vec::new(),
         };
-        let mut plan = lower(&Spec { experiments: vec![experiment], ..Spec::default() }, Means { passes, memory_budget });
+        let mut plan =
+            lower(&Spec { experiments: vec![experiment], ..Spec::default() }, Means { passes, memory_budget });
         plan.experiments.swap_remove(0)
     }
 }
