@@ -21,6 +21,7 @@ mod mismatch;
 mod model;
 mod names;
 mod overlap;
+mod placed;
 mod positions;
 pub mod schema;
 mod scope;
