@@ -173,8 +173,9 @@ fn passes_on_and_off_agree() {
             let found = train(&decoder, &blocks, passes, Some(&cache), false);
             for (found, written) in found.steps.iter().zip(&written.steps) {
                 assert!((found.loss / written.loss - 1.0).abs() < 1e-5, "{what}: {found:?} {written:?}");
-                let norm = found.gradient_norm / written.gradient_norm - 1.0;
-                assert!(norm.abs() < 1e-4, "{what}: {found:?} {written:?}");
+                // Where all targets of a step are single tokens, edits of targets get no gradient.
+                let norm = found.gradient_norm - written.gradient_norm;
+                assert!(norm.abs() <= 1e-4 * written.gradient_norm, "{what}: {found:?} {written:?}");
             }
             for ((tensor_name, found), (_, written)) in found.tensors.iter().zip(&written.tensors) {
                 assert_close(&format!("{what}: {tensor_name}"), found, written, 1e-4);

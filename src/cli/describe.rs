@@ -130,7 +130,7 @@ fn type_text(holds: Type) -> String {
     }
     match holds {
         Type::Layers => out.push_str("  [3, 9, 18]: these layers, counted from 0\n  4..12, 4..=12: a range, without or with its end\n"),
-        Type::Positions => out.push_str("  fN: the first N prompt tokens, at most half of the prompt\n  lN: the last N, at most half\n  f3+l3: several segments\n"),
+        Type::Positions => out.push_str("  fN: the first N prompt tokens, at most half of the prompt\n  lN: the last N, at most half\n  f3+l3: several segments\n  all-l1: a segment without the tokens of others\n"),
         Type::Source => out.push_str("  [..n], [n..], [-n..], [..-n]: slices\n  .shuffle(seed): another order\n"),
         Type::Template => out.push_str("  \"{column}\": the row's text of that column; {\\\"odd name\\\"} where it has other characters; {{ and }} are braces\n"),
         _ => {}

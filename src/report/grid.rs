@@ -335,9 +335,9 @@ mod tests {
         let row = RowTokens { texts, ..RowTokens::new(48, 52) };
         let drawn = draw(&Picture { row, ..picture(3, &edits, 0, 0) }, Style::Ascii);
         let expected = "
- layer  prompt, 48 tokens               target, 4 tokens
+ layer  prompt, 48 tokens                 target, 4 tokens
      2  o o o o ~ o + + + + + ~ o o o + | + + +
-     1  o o o o ~ o # # # # # ~ o o o o | # # #
+     1  . . . . ~ . # # # # # ~ . . . o | # # #
      0  . . . . ~ . . . . . . ~ . . . . | . . .
 ";
         assert!(format!("\n{drawn}").starts_with(expected), "\n{drawn}");
