@@ -105,7 +105,7 @@ impl<'a> Checker<'a> {
 
         let checked: Option<Vec<CheckedIntervention>> = interventions.into_iter().collect();
         let segments: Vec<Spanned<Segment>> =
-            checked.iter().flatten().flat_map(|checked| checked.segments.iter().copied()).collect();
+            checked.iter().flatten().flat_map(|checked| checked.segments.iter().cloned()).collect();
         let train_fields = train.as_ref().and_then(|(_, fields)| fields.as_ref());
         let max_length = train_fields.and_then(|fields| self.max_length(fields, model.as_deref()?));
         let context = match (model.as_deref(), max_length) {

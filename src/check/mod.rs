@@ -27,6 +27,7 @@ pub mod modules;
 mod names;
 mod overlap;
 mod place;
+mod placed;
 mod positions;
 pub mod schema;
 mod scope;

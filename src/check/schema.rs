@@ -504,9 +504,19 @@ pub const FORMS: &[Form] = &[
         "layers at shares of the depth",
     ),
     word(Type::Positions, "all", "every prompt token"),
-    later(Type::Positions, "field", "the tokens of a column's text"),
-    later(Type::Positions, "match", "the tokens of a constant text"),
-    later(Type::Positions, "generated", "the tokens of the target"),
+    call(
+        Type::Positions,
+        "field",
+        &[required("column", Type::String, Any, "a column that the prompt writes, without quotes")],
+        "the prompt tokens of a column's text; `.first(n)` or `.last(n)` of them",
+    ),
+    call(
+        Type::Positions,
+        "match",
+        &[required("text", Type::String, Any, "a constant of the prompt's template, or a piece of one")],
+        "the prompt tokens of a constant text, wherever it occurs; `.first(n)` or `.last(n)` of them",
+    ),
+    word(Type::Positions, "generated", "the target's input tokens in training, every decoded token in generation"),
 ];
 
 const MEASURE: &[Parameter] = &[required("measure", Type::Measure, Any, "`eval.NAME.METRIC`")];

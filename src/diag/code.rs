@@ -112,6 +112,7 @@ codes! {
     OverlappingRows = "W0406", "overlapping-rows";
     UnscorableGold = "W0407", "unscorable-gold";
     DeadIntervention = "W0408", "dead-intervention";
+    MissingPositions = "W0409", "missing-positions";
     CacheUnwritable = "W0501", "cache-unwritable";
 }
 

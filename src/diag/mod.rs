@@ -218,6 +218,11 @@ impl Sink {
         self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
+    /// Whether there is an error at exactly this place.
+    pub fn has_error_at(&self, span: Span) -> bool {
+        self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error && diagnostic.span() == Some(span))
+    }
+
     /// The findings in the order of their places; those without a place come last.
     pub fn into_sorted(mut self) -> Vec<Diagnostic> {
         in_order(&mut self.found);

@@ -5,8 +5,9 @@
 use super::overlay::Overlay;
 use super::worker::Checked;
 use crate::check::spec::Experiment;
+use crate::data::encode::EncodedRow;
 use crate::data::form::Form;
-use crate::data::positions::Segment;
+use crate::data::positions::{PromptText, Segment};
 use crate::data::read;
 use crate::data::rows::Rows;
 use crate::data::source::{Format, Source, select};
@@ -33,14 +34,23 @@ pub struct Facts {
 /// A prompt as the model reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FirstRow {
-    /// The text of each prompt token.
-    pub tokens: Vec<String>,
+    /// The text of each token of prompt and target.
+    tokens: Vec<String>,
+    row: EncodedRow,
 }
 
 impl FirstRow {
     /// The texts of the tokens that a segment edits.
-    pub fn hits(&self, segment: Segment) -> &[String] {
-        self.tokens.get(segment.resolve(self.tokens.len())).unwrap_or_default()
+    pub fn hits(&self, segment: &Segment) -> Vec<&str> {
+        let texts: Vec<PromptText> = segment.texts().into_iter().cloned().collect();
+        let Some(row) = self.row.tokens(self.row.ids.len(), &texts) else { return Vec::new() };
+        let tokens = segment.resolve(&row);
+        tokens.iter().filter_map(|token| self.tokens.get(token)).map(String::as_str).collect()
+    }
+
+    /// The number of prompt tokens.
+    pub fn prompt(&self) -> usize {
+        self.row.prompt_tokens
     }
 }
 
@@ -120,9 +130,8 @@ fn encode_first(experiment: &Experiment, split: &Split, world: &Overlay<'_>) -> 
         Template::Text(_) => None,
     };
     let encoded = Form::Targets.encode(&rows, split, &tokenizer, chat.as_ref()).ok()?;
-    let row = encoded.rows.first()?;
-    let prompt = row.ids.get(..row.prompt_tokens)?;
+    let row = encoded.rows.into_iter().next()?;
     let text = |id: &u32| tokenizer.decode(&[*id], false).ok().filter(|text| !text.is_empty());
-    let tokens = prompt.iter().map(|id| text(id).or_else(|| tokenizer.text_of(*id)).unwrap_or_default()).collect();
-    Some(FirstRow { tokens })
+    let tokens = row.ids.iter().map(|id| text(id).or_else(|| tokenizer.text_of(*id)).unwrap_or_default()).collect();
+    Some(FirstRow { tokens, row })
 }

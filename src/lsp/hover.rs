@@ -228,12 +228,12 @@ fn field_facts(field: &str, resolved: &Resolved<'_>) -> String {
 fn position_facts<'s>(resolved: &Resolved<'_>, segments: impl Iterator<Item = &'s Segment>) -> String {
     let Some(row) = resolved.first_row else { return String::new() };
     let lines = segments.map(|segment| {
-        let tokens: Vec<String> = row.hits(*segment).iter().map(|token| format!("{token:?}")).collect();
+        let tokens: Vec<String> = row.hits(segment).iter().map(|token| format!("{token:?}")).collect();
         format!("\n{segment}: {}", tokens.join(" "))
     });
     let lines: String = lines.collect();
     if lines.is_empty() {
         return lines;
     }
-    format!("\n\nin the first row, of {}:\n```text{lines}\n```", units::counted(row.tokens.len(), "prompt token"))
+    format!("\n\nin the first row, of {}:\n```text{lines}\n```", units::counted(row.prompt(), "prompt token"))
 }

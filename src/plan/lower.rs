@@ -1,7 +1,8 @@
 //! From the checked spec to the plan: defaults written out, steps and costs counted, stages hashed.
 
 use super::{Cost, Eval, Experiment, Means, Model, Parameters, Plan, Schedule, Train, cost, hash, memory};
-use crate::check::spec::{self, Spec};
+use crate::check::spec::{self, Spec, SplitFacts};
+use crate::data::positions::RowTokens;
 
 /// Lowers every experiment of a spec, to be run by these means.
 pub fn lower(spec: &Spec, means: Means) -> Plan {
@@ -31,10 +32,19 @@ fn experiment(checked: &spec::Experiment, means: Means) -> Experiment {
         passes: means.passes,
         parameters,
         cost: Cost::default(),
+        example: example(&checked.train.split.facts),
         hashes: hash::hashes(checked),
     };
     experiment.cost = cost::estimate(&experiment, &checked.train.split.facts);
     experiment
+}
+
+/// The row with texts whose length is nearest to the mean.
+fn example(facts: &SplitFacts) -> Option<RowTokens> {
+    let rows = facts.shapes.iter().map(|shape| &shape.row).filter(|row| !row.texts.is_empty());
+    let far =
+        |row: &RowTokens| (row.prompt as f64 - facts.mean_prompt).abs() + (row.all as f64 - facts.mean_tokens).abs();
+    rows.min_by(|a, b| far(a).total_cmp(&far(b))).cloned()
 }
 
 fn train(experiment: &spec::Experiment, means: Means) -> Train {

@@ -14,6 +14,7 @@ pub use lower::lower;
 use crate::data::answer::Extractor;
 use crate::data::choices::Choices;
 use crate::data::metric::Metric;
+use crate::data::positions::RowTokens;
 use crate::data::template::Template;
 use crate::model::config::{ModelConfig, ModelSource, Precision};
 use passes::Passes;
@@ -50,6 +51,9 @@ pub struct Experiment {
     pub passes: Passes,
     pub parameters: Parameters,
     pub cost: Cost,
+    /// A training row of about the mean length, where the tokens that are edited depend on the texts of a row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub example: Option<RowTokens>,
     pub hashes: Hashes,
 }
 

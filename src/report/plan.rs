@@ -3,7 +3,7 @@
 use super::grid::Picture;
 use super::table::{self, Style};
 use super::{grid, sweep, units};
-use crate::data::positions::Segment;
+use crate::data::positions::{RowTokens, Segment};
 use crate::data::source::Source;
 use crate::model::config::{ModelSource, Precision};
 use crate::plan::passes::{Passes, Shape};
@@ -96,12 +96,15 @@ pub fn text(experiment: &Experiment, style: Style) -> String {
     for (name, hash) in &hashes.evals {
         line("", format!("eval {name} {}", short(hash)));
     }
+    let mean = || {
+        let prompt = (cost.mean_prompt.round() as usize).max(1);
+        RowTokens::new(prompt, prompt + ((cost.mean_tokens - cost.mean_prompt).round() as usize).max(1))
+    };
     let picture = Picture {
         shape: Shape::of(config),
         interventions: &experiment.interventions,
         passes: experiment.passes,
-        prompt: (cost.mean_prompt.round() as usize).max(1),
-        target: ((cost.mean_tokens - cost.mean_prompt).round() as usize).max(1),
+        row: experiment.example.clone().unwrap_or_else(mean),
     };
     let _ = write!(out, "\n{}", grid::draw(&picture, style));
     out
