@@ -18,6 +18,7 @@ mod inherit;
 mod intervene;
 mod layers;
 mod lets;
+mod lints;
 mod literal_place;
 mod mismatch;
 mod model;
@@ -92,6 +93,7 @@ pub fn check(modules: &Modules, sources: &Sources, world: &dyn World) -> (Spec, 
             spec.experiments.extend(checker.experiment(entry.name, doc, parent, body));
         }
     }
+    checker.lints();
     let Some(root) = modules.root() else { return (spec, checker.sink.into_sorted()) };
     let broken = root.tree.items.iter().any(|item| matches!(item.kind, ItemKind::Bad));
     if experiments == 0 && !broken {

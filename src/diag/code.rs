@@ -109,6 +109,7 @@ codes! {
     OverlappingRows = "W0406", "overlapping-rows";
     UnscorableGold = "W0407", "unscorable-gold";
     DeadIntervention = "W0408", "dead-intervention";
+    TrailingSpace = "W0410", "trailing-space";
     CacheUnwritable = "W0501", "cache-unwritable";
 }
 
