@@ -32,12 +32,12 @@ fn main() {
     let world = RealWorld::new(Locator::new(HubSettings::from_env(), Cache::from_env()));
     let begun = Instant::now();
     let (modules, _) = Modules::load(id, &mut sources, &world);
-    let (spec, _) = check(&modules, &sources, &world);
+    let (spec, _) = check(&modules, &[], &sources, &world);
     println!("{path}: {lines} lines; first check {:.2} ms", 1e3 * begun.elapsed().as_secs_f64());
     println!("then, least of {REPETITIONS}:");
     print("parse", || parse(id, &text));
     print("format", || format(&tree, &text));
-    print("check", || check(&modules, &sources, &world));
+    print("check", || check(&modules, &[], &sources, &world));
     print("plan", || lower(&spec, Means::default()));
 }
 

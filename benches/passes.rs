@@ -3,7 +3,7 @@
 //!     cargo bench --bench passes
 #![allow(clippy::print_stdout)]
 
-use reftc::data::positions::Segment;
+use reftc::data::positions::{RowTokens, Segment};
 use reftc::intervention::{Activation, At, Intervention, Kind};
 use reftc::plan::passes::{Passes, Readers, Shape, Tokens, sites, work};
 use std::hint::black_box;
@@ -39,7 +39,12 @@ fn time(shape: Shape, block: &Intervention, passes: Passes) -> f64 {
         for prompt in PROMPTS {
             let inputs = prompt + TARGET - 1;
             let readers = Readers { inputs, head: Tokens::from(prompt - 1..inputs), decoding: false };
-            black_box(work(shape, &sites(std::slice::from_ref(block), prompt), &readers, passes));
+            black_box(work(
+                shape,
+                &sites(std::slice::from_ref(block), &RowTokens::new(prompt, inputs)),
+                &readers,
+                passes,
+            ));
         }
         1e6 * begun.elapsed().as_secs_f64() / PROMPTS.len() as f64
     };

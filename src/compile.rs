@@ -4,7 +4,9 @@ use crate::check::modules::{Modules, near_spec};
 use crate::check::{self, Spec};
 use crate::diag::{Code, Diagnostic, Result, Severity, in_order, reason};
 use crate::plan::{self, Means, Plan};
+use crate::report::expectations;
 use crate::source::{FileId, Sources};
+use crate::syntax;
 use crate::world::World;
 use std::path::Path;
 
@@ -34,13 +36,13 @@ impl Compiled {
     }
 }
 
-/// Reads and checks a spec. A file that cannot be read is a finding too.
-pub fn compile(path: &Path, world: &dyn World) -> Compiled {
+/// Reads and checks a spec, with fields set from outside: `train.lr=1e-3`. A file that cannot be read is a finding too.
+pub fn compile(path: &Path, settings: &[String], world: &dyn World) -> Compiled {
     let mut sources = Sources::default();
     match read(path, world) {
         Ok(text) => {
             let id = sources.add(path, text);
-            compile_text(id, sources, world)
+            compile_text(id, sources, settings, world)
         }
         Err(diagnostic) => {
             sources.add(path, String::new());
@@ -49,11 +51,22 @@ pub fn compile(path: &Path, world: &dyn World) -> Compiled {
     }
 }
 
-/// Checks a spec whose text is at hand, with the files that it uses.
-pub fn compile_text(id: FileId, mut sources: Sources, world: &dyn World) -> Compiled {
+/// Checks a spec whose text is at hand, with the files that it uses and fields set from outside.
+pub fn compile_text(id: FileId, mut sources: Sources, settings: &[String], world: &dyn World) -> Compiled {
     let (modules, mut diagnostics) = Modules::load(id, &mut sources, world);
-    let (spec, found) = check::check(&modules, &sources, world);
+    let mut fields = Vec::new();
+    for (number, setting) in settings.iter().enumerate() {
+        let id = sources.add(Path::new(&format!("--set[{}]", number + 1)), setting.clone());
+        let (field, found) = syntax::parse_setting(id, setting);
+        fields.extend(field);
+        diagnostics.extend(found);
+    }
+    let (spec, found) = check::check(&modules, &fields, &sources, world);
     diagnostics.extend(found);
+    let promises = spec.experiments.iter().any(|experiment| !experiment.expectations.is_empty());
+    if promises {
+        diagnostics.extend(expectations::violated(&spec, &plan::lower(&spec, Means::default())));
+    }
     in_order(&mut diagnostics);
     Compiled { sources, spec, diagnostics }
 }

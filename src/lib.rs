@@ -12,6 +12,7 @@ pub mod diag;
 pub mod digest;
 pub mod execute;
 pub mod intervention;
+pub mod lsp;
 pub mod model;
 pub mod plan;
 pub mod report;

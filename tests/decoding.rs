@@ -3,16 +3,22 @@
 
 mod oracle;
 
+use candle_core::Device;
 use oracle::{Oracle, tiny};
 use reftc::data::answer::Extractor;
 use reftc::data::choices::{Choices, Likelihood};
 use reftc::data::encode::EncodedRow;
 use reftc::data::metric::Metric;
+use reftc::data::positions::Segment;
 use reftc::data::tokenizer::Tokenizer;
 use reftc::execute::evaluate::{Task, evaluate};
 use reftc::execute::event::{Event, Record, Subject};
 use reftc::execute::generate::{Generator, Sampling};
-use reftc::plan::{Eval, When};
+use reftc::intervention::edits::BatchEdits;
+use reftc::intervention::units::Interventions;
+use reftc::intervention::{At, Kind};
+use reftc::model::decoder::Decoder;
+use reftc::plan::{Eval, Intervention, When};
 use std::sync::atomic::AtomicBool;
 
 fn reference_tokens(oracle: &Oracle, name: &str) -> Vec<Vec<u32>> {
@@ -79,6 +85,61 @@ fn sampling_follows_its_seed_and_greedy_where_there_is_no_temperature() {
     assert_eq!(sample(None, 1), generator.greedy(&[&prompts[0]], 8).unwrap()[0]);
     assert_eq!(sample(Some(2.0), 1), sample(Some(2.0), 1));
     assert_ne!(sample(Some(2.0), 1), sample(Some(2.0), 2));
+}
+
+/// The likeliest token after these, with everything computed anew and edited where it is in training.
+fn next(decoder: &Decoder, interventions: &Interventions, prompt: usize, ids: &[u32]) -> u32 {
+    let edits = interventions.edits().unwrap();
+    let places = tiny::WholeRows::new(&[(prompt, ids.len(), 0)]);
+    let edits = BatchEdits::new(interventions, &edits, &places, None).unwrap();
+    let hidden = decoder.run(&decoder.whole_pass(&[ids]).unwrap(), &edits, None).unwrap();
+    let last = hidden.narrow(0, ids.len() - 1, 1).unwrap();
+    decoder.logits(&last).unwrap().argmax(1).unwrap().to_vec1::<u32>().unwrap()[0]
+}
+
+#[test]
+fn decoded_tokens_are_edited_as_in_whole_passes_over_the_text_so_far() {
+    let prompts = tiny::prompts();
+    let rows: Vec<&EncodedRow> = prompts.iter().collect();
+    let start = |segments: &[Segment], tied, at| {
+        let block =
+            Intervention { layers: vec![0, 1, 2], segments: segments.to_vec(), at, ..tiny::block(Kind::Loreft, tied) };
+        Interventions::new(&[block], 32, 7, &Device::Cpu).unwrap()
+    };
+    let (last, generated) = (Segment::Last(1), Segment::Generated);
+    let mut moved = 0;
+    for (tied, at) in
+        [(false, At::BlockOutput), (true, At::BlockOutput), (true, At::AttentionOutput), (false, At::BlockInput)]
+    {
+        let interventions = start(&[last.clone(), generated.clone()], tied, at);
+        let endless = tiny::decoder_with(Vec::new());
+        let found = Generator::new(&tiny::engine(&endless, &interventions.blocks), Some(&interventions))
+            .unwrap()
+            .greedy(&rows, 8)
+            .unwrap();
+        for (row, found) in rows.iter().zip(&found) {
+            let ids = [row.ids.as_slice(), found].concat();
+            let expected: Vec<u32> = (row.ids.len()..ids.len())
+                .map(|end| next(&endless, &interventions, row.ids.len(), &ids[..end]))
+                .collect();
+            assert_eq!(found, &expected, "{at:?}, tied: {tied}, row {}", row.row);
+        }
+        // Rows leave the batch, and those that stay are edited as before.
+        let ending = tiny::decoder_with(vec![found[0][2], found[1][4]]);
+        let ended = Generator::new(&tiny::engine(&ending, &interventions.blocks), Some(&interventions))
+            .unwrap()
+            .greedy(&rows, 8)
+            .unwrap();
+        for (found, ended) in found.iter().zip(&ended) {
+            assert_eq!(ended, &found[..ended.len()]);
+        }
+        assert!(ended.iter().any(|tokens| tokens.len() < 8));
+        let prompts_alone = start(std::slice::from_ref(&last), tied, at);
+        let engine = tiny::engine(&endless, &prompts_alone.blocks);
+        let alone = Generator::new(&engine, Some(&prompts_alone)).unwrap();
+        moved += usize::from(alone.greedy(&rows, 8).unwrap() != found);
+    }
+    assert!(moved > 0, "editing decoded tokens changes some text");
 }
 
 /// Token n is the word `tn`.

@@ -66,8 +66,7 @@ fn plan(sources: &Sources, id: FileId) -> Plan {
 }
 
 fn planned(sources: &Sources, id: FileId) -> String {
-    let plans = plan(sources, id).experiments;
-    plans.iter().map(|plan| report::plan::text(plan, Style::Unicode)).collect::<Vec<_>>().join("\n")
+    report::plan::whole(&plan(sources, id), Style::Unicode)
 }
 
 fn planned_as_json(sources: &Sources, id: FileId) -> String {

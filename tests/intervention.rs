@@ -5,7 +5,7 @@ mod oracle;
 
 use candle_core::{Device, Tensor, Var};
 use oracle::{Oracle, tiny};
-use reftc::data::positions::Segment;
+use reftc::data::positions::{RowTokens, Segment};
 use reftc::diag::Code;
 use reftc::intervention::edits::{BatchEdits, Dropout};
 use reftc::intervention::formula::{Edit, Parameters};
@@ -192,7 +192,10 @@ fn positions_are_the_locations_of_the_reference() {
                     .collect();
                 expected.sort_unstable();
                 assert_eq!(
-                    interventions.units[ours].positions(prompt.ids.len()),
+                    interventions.units[ours]
+                        .positions(&RowTokens::new(prompt.ids.len(), prompt.ids.len()))
+                        .iter()
+                        .collect::<Vec<_>>(),
                     expected,
                     "{setting} row {row} unit {reference}"
                 );

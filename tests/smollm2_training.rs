@@ -8,7 +8,7 @@ mod oracle;
 use candle_core::{Device, Var};
 use oracle::{Oracle, assert_close, tiny};
 use reftc::data::encode::EncodedRow;
-use reftc::data::positions::Segment;
+use reftc::data::positions::{RowTokens, Segment};
 use reftc::execute::batch::LossBatch;
 use reftc::execute::generate::Generator;
 use reftc::execute::optimizer::Gradients;
@@ -75,8 +75,8 @@ fn the_first_step_is_that_of_the_reference() {
     let locations = oracle.integers("locations");
     let interventions = interventions(&oracle, "init");
     for (row, expected) in rows.iter().zip(locations.chunks(14)) {
-        let found: Vec<i64> =
-            interventions.units[0].positions(row.prompt_tokens).iter().map(|place| *place as i64 + 1).collect();
+        let tokens = RowTokens::new(row.prompt_tokens, row.ids.len());
+        let found: Vec<i64> = interventions.units[0].positions(&tokens).iter().map(|place| place as i64 + 1).collect();
         assert_eq!(found, expected, "row {}", row.row);
     }
     let engine = tiny::engine(&decoder, &interventions.blocks);

@@ -18,7 +18,7 @@ use reftc::model::hub::{HubSettings, Wanted};
 use reftc::model::known::KnownModel;
 use reftc::model::located::Locator;
 use reftc::model::{Decoder, ModelFiles};
-use reftc::plan::{self, Experiment};
+use reftc::plan::Experiment;
 use reftc::source::{FileId, Sources};
 use reftc::store::cache::Cache;
 use reftc::world::RealWorld;

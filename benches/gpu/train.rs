@@ -48,7 +48,7 @@ pub fn train(device: &Device, tiny: bool) -> Result<Trained> {
     let world = RealWorld::new(locator.clone());
     let mut sources = Sources::default();
     let id = sources.add(&path, spec.clone());
-    let compiled = compile_text(id, sources, &world);
+    let compiled = compile_text(id, sources, &[], &world);
     let plan = compiled.plan(Means::default());
     if let Some(finding) = compiled.diagnostics.into_iter().next() {
         return Err(Box::new(finding));

@@ -37,12 +37,17 @@ impl Checker<'_> {
     }
 }
 
-/// Whether some row's loss depends on the segments at some layer of the block.
+/// Whether some row's loss depends on the segments at some layer of the block, or it cannot be told, as the rows that were looked at have no
+/// token of them.
 fn is_seen(block: &Intervention, unit: &[Spanned<Segment>], rows: &[RowShape], shape: Shape) -> bool {
-    let segments = unit.iter().map(|segment| segment.value).collect();
+    let segments = unit.iter().map(|segment| segment.value.clone()).collect();
     let unit = Intervention { segments, ..block.clone() };
-    rows.iter().any(|row| {
-        let live = Live::new(shape, &Readers::training(row.prompt, row.tokens.saturating_sub(1)));
-        sites(std::slice::from_ref(&unit), row.prompt).iter().any(|site| live.sees(site))
-    })
+    let mut acts = false;
+    rows.iter().any(|RowShape { row, .. }| {
+        let row = row.up_to(row.all.saturating_sub(1));
+        let live = Live::new(shape, &Readers::training(row.prompt, row.all));
+        let sites = sites(std::slice::from_ref(&unit), &row);
+        acts |= !sites.is_empty();
+        sites.iter().any(|site| live.sees(site))
+    }) || !acts
 }

@@ -36,6 +36,7 @@ impl Checker<'_> {
             (ExprKind::Word(path), Type::Kind) => self.kind(path),
             (ExprKind::Word(path), Type::Model | Type::Data) => self.declared_name(path, expected.holds),
             (ExprKind::Word(path), Type::Split) => self.split(path),
+            (ExprKind::Word(path), Type::Measure) => self.measure(path),
             (ExprKind::List(_), Type::Data) => {
                 self.mention(expr.span);
                 self.sink.push(later(expr.span, "a list of data", "write one name"));

@@ -6,17 +6,19 @@ use super::fields::{Fields, misplaced};
 use super::intervene::CheckedIntervention;
 use super::model::ModelDeclaration;
 use super::schema;
-use super::scope::later;
-use super::spec::{CheckedSplit, Eval, Experiment};
+use super::scope::unknown_name;
+use super::spec::{CheckedSplit, Eval, Experiment, Promised, Selection, Spec, Sweep};
 use super::split::{SplitContext, Use, missing_split};
+use super::sweep::SweptPoint;
 use super::train::train_block;
+use super::value::Value;
 use crate::data::positions::Segment;
 use crate::diag::{Code, Diagnostic, suggest};
 use crate::source::{Span, Spanned};
 use crate::syntax::tree::{self, Ident, Path, Section};
 
 /// The blocks of an experiment.
-const SECTIONS: [&str; 3] = ["intervene", "train", "eval"];
+const SECTIONS: [&str; 5] = ["intervene", "train", "eval", "sweep", "expect"];
 
 /// The names of the sections of an experiment so far, each with its keyword.
 pub type Names<'t> = Vec<(&'static str, &'t Ident)>;
@@ -27,6 +29,7 @@ struct Sections<'t> {
     interventions: Vec<Option<CheckedIntervention>>,
     train: Option<(&'t Section, Option<Fields>)>,
     evals: Vec<Option<EvalFields<'t>>>,
+    expect: Option<&'t Section>,
 }
 
 impl<'a> Checker<'a> {
@@ -37,14 +40,48 @@ impl<'a> Checker<'a> {
         doc: &str,
         parent: Option<&'a Path>,
         body: &'a tree::Block,
-    ) -> Option<Experiment> {
+        spec: &mut Spec,
+    ) {
         let first = self.sink.len();
-        let whole = self.whole(name, parent, body)?;
-        let checked = self.whole_experiment(name, doc, &whole.body);
+        let Some(whole) = self.whole(name, parent, body) else { return };
+        if let Some(sweep) = self.points(name, whole.body.clone()) {
+            let before = spec.experiments.len();
+            for (number, point) in sweep.points.iter().enumerate() {
+                let found = self.sink.len();
+                let checked = self.whole_experiment(name, doc, &point.body);
+                if number > 0 {
+                    self.note_point(found, point);
+                }
+                spec.experiments.extend(checked.map(|checked| Experiment { point: point.values.clone(), ..checked }));
+            }
+            let points = spec.experiments.get(before..).unwrap_or_default();
+            let select = sweep.select.as_ref().and_then(|select| self.selection(select, points.first()?));
+            if points.iter().any(|point| !point.point.is_empty()) {
+                self.report_twins(name, points);
+                spec.sweeps.push(Sweep { experiment: name.text.clone(), select });
+            }
+        }
         self.label_origins(first, &whole, name, parent);
-        checked
     }
 
+    /// Says of findings from number `first` on, which an earlier point of the sweep did not have, at which point they are.
+    fn note_point(&mut self, first: usize, point: &SweptPoint) {
+        let values: Vec<String> =
+            point.values.iter().map(|value| format!("`{} = {}`", value.path, value.value)).collect();
+        for at in first..self.sink.len() {
+            let within = |place: Span| {
+                point
+                    .places
+                    .iter()
+                    .any(|outer| outer.file == place.file && outer.start <= place.start && place.end <= outer.end)
+            };
+            if !self.sink.place(at).is_some_and(within) {
+                self.sink.note(at, &format!("at the point {}", values.join(", ")));
+            }
+        }
+    }
+
+    /// One experiment, or one point of it, from a block with all that it inherits.
     fn whole_experiment(&mut self, name: &Ident, doc: &str, body: &tree::Block) -> Option<Experiment> {
         let mut inner = Vec::new();
         let head = name.span;
@@ -57,7 +94,7 @@ impl<'a> Checker<'a> {
             self.sink.extend(missing_split(data, &Spanned::new("train".to_owned(), written.span)));
         }
         let broken = body.entries.iter().any(|entry| matches!(entry, tree::Entry::Bad(_)));
-        let Sections { interventions, train, evals } = self.sections(&inner, model.as_deref());
+        let Sections { interventions, train, evals, expect } = self.sections(&inner, model.as_deref());
         if train.is_none() && !broken && !schema::block("train").is_some_and(|train| fields.has_stray_of(train)) {
             self.sink.push(missing_block(head, "train", "train { epochs = 3, lr = 9e-4 }"));
         }
@@ -68,7 +105,7 @@ impl<'a> Checker<'a> {
 
         let checked: Option<Vec<CheckedIntervention>> = interventions.into_iter().collect();
         let segments: Vec<Spanned<Segment>> =
-            checked.iter().flatten().flat_map(|checked| checked.segments.iter().copied()).collect();
+            checked.iter().flatten().flat_map(|checked| checked.segments.iter().cloned()).collect();
         let train_fields = train.as_ref().and_then(|(_, fields)| fields.as_ref());
         let max_length = train_fields.and_then(|fields| self.max_length(fields, model.as_deref()?));
         let context = match (model.as_deref(), max_length) {
@@ -88,6 +125,10 @@ impl<'a> Checker<'a> {
         let train = train.and_then(|(section, fields)| train_block(section.keyword.span, &fields?, rows?));
         let evals: Vec<Option<Eval>> =
             evals.into_iter().map(|eval| self.eval_block(eval?, data.as_ref(), context.as_ref()?)).collect();
+        let expectations = match expect {
+            Some(section) => self.expectations(section, &evals),
+            None => Some(Vec::new()),
+        };
         Some(Experiment {
             name: name.text.clone(),
             doc: doc.to_owned(),
@@ -97,6 +138,8 @@ impl<'a> Checker<'a> {
             interventions: checked?.into_iter().map(|checked| checked.intervention).collect(),
             train: train?,
             evals: evals.into_iter().collect::<Option<_>>()?,
+            point: Vec::new(),
+            expectations: expectations?,
         })
     }
 
@@ -112,6 +155,10 @@ impl<'a> Checker<'a> {
                     Some((first, _)) => self.second_train(section, first),
                 },
                 Some("eval") => sections.evals.push(self.eval_fields(section, &mut names)),
+                Some("expect") => match sections.expect {
+                    None => sections.expect = Some(section),
+                    Some(first) => self.second_expect(section, first),
+                },
                 _ => self.mention(section.span),
             }
         }
@@ -124,31 +171,109 @@ impl<'a> Checker<'a> {
         if let Some(known) = SECTIONS.iter().find(|known| **known == word) {
             return Some(known);
         }
-        match word {
-            "sweep" => self.sink.push(later(section.keyword.span, "`sweep`", "write one experiment for each point")),
-            "expect" => self.sink.push(later(section.keyword.span, "`expect`", "read the results table of the run")),
-            _ => {
-                let meant = match word {
-                    "intervention" | "reft" | "loreft" => Some("intervene"),
-                    "training" | "trainer" | "optimizer" => Some("train"),
-                    "evaluate" | "evaluation" | "test" | "validation" => Some("eval"),
-                    _ => suggest::near(word, SECTIONS).first().copied(),
+        let meant = match word {
+            "intervention" | "reft" | "loreft" => Some("intervene"),
+            "training" | "trainer" | "optimizer" => Some("train"),
+            "evaluate" | "evaluation" | "test" | "validation" => Some("eval"),
+            "grid" | "search" => Some("sweep"),
+            "assert" | "require" => Some("expect"),
+            _ => suggest::near(word, SECTIONS).first().copied(),
+        };
+        let diagnostic = schema::block("experiment").map(|block| misplaced(section, block));
+        self.sink.extend(diagnostic.map(|diagnostic| match meant {
+            Some(meant) => {
+                // `optimizer { … }` may be a part of `train` as well as all of it.
+                let sure = suggest::slip_of(word, SECTIONS).is_some()
+                    || matches!(word, "intervention" | "training" | "evaluate" | "evaluation");
+                let fix = sure.then_some(meant);
+                diagnostic.help(format!("write `{meant}`")).maybe_fix(section.keyword.span, fix)
+            }
+            None => diagnostic.help(format!("its blocks are {}", suggest::list(&SECTIONS))),
+        }));
+        meant
+    }
+
+    fn second_expect(&mut self, section: &Section, first: &Section) {
+        self.sink.push(
+            Diagnostic::at(
+                Code::MisplacedBlock,
+                section.keyword.span,
+                "an experiment has one `expect` block",
+                "a second one",
+            )
+            .label(first.keyword.span, "the first one")
+            .help("join them"),
+        );
+        self.mention(section.span);
+    }
+
+    /// `select`: the measure must be one of the experiment's, on rows that nothing else is reported on.
+    fn selection(&mut self, select: &Spanned<Value>, experiment: &Experiment) -> Option<Selection> {
+        let Value::Form(form) = &select.value else { return None };
+        let Value::Measure { eval: wanted, metric } = &form.argument("measure")?.value else { return None };
+        let names: Vec<&str> = experiment.evals.iter().map(|eval| eval.name.as_str()).collect();
+        let Some(eval) = experiment.evals.iter().find(|eval| eval.name == wanted.value) else {
+            let name = Ident { text: wanted.value.clone(), span: wanted.span };
+            self.sink.push(unknown_name(&name, "eval", &names, "`eval NAME { … }`"));
+            return None;
+        };
+        if eval.metric.name() != metric.value {
+            self.sink.push(
+                Diagnostic::at(
+                    Code::UnknownName,
+                    metric.span,
+                    format!("`{}` does not measure `{}`", eval.name, metric.value),
+                    format!("it measures `{}`", eval.metric.name()),
+                )
+                .label(eval.span, "measured here")
+                .help(format!("write `eval.{}.{}`", eval.name, eval.metric.name()))
+                .fix(metric.span, eval.metric.name()),
+            );
+            return None;
+        }
+        let same = |other: &&Eval| other.split.split.source == eval.split.split.source;
+        let reported = experiment.evals.iter().filter(|other| other.name != eval.name).find(same);
+        let promised = experiment.expectations.iter().find(|expectation| match expectation.promised {
+            Promised::Measured(at) => experiment.evals.get(at).is_some_and(|other| same(&other)),
+            _ => false,
+        });
+        if let Some(place) = reported.map(|other| other.span).or(promised.map(|expectation| expectation.span)) {
+            self.sink.push(
+                Diagnostic::at(
+                    Code::SelectedOnReported,
+                    select.span,
+                    format!("the best point is chosen by rows that are reported, those of `{}`", eval.name),
+                    "chosen by these",
+                )
+                .label(place, "reported on the same rows")
+                .help("choose by a split of its own: `validation = rows[-200..]`, `eval dev { on = data.validation }`"),
+            );
+            return None;
+        }
+        Some(Selection { eval: eval.name.clone(), metric: eval.metric, highest: form.form.name == "max" })
+    }
+
+    /// Warns of points that are the same training.
+    fn report_twins(&mut self, name: &Ident, points: &[Experiment]) {
+        for (at, point) in points.iter().enumerate() {
+            let twin = points.iter().take(at).find(|other| other.seed == point.seed && same_point(other, point));
+            if let Some(twin) = twin {
+                let text = |point: &Experiment| {
+                    let values = point.point.iter().map(|value| format!("`{} = {}`", value.path, value.value));
+                    values.collect::<Vec<_>>().join(", ")
                 };
-                let diagnostic = schema::block("experiment").map(|block| misplaced(section, block));
-                self.sink.extend(diagnostic.map(|diagnostic| match meant {
-                    Some(meant) => {
-                        // `optimizer { … }` may be a part of `train` as well as all of it.
-                        let sure = suggest::slip_of(word, SECTIONS).is_some()
-                            || matches!(word, "intervention" | "training" | "evaluate" | "evaluation");
-                        let fix = sure.then_some(meant);
-                        diagnostic.help(format!("write `{meant}`")).maybe_fix(section.keyword.span, fix)
-                    }
-                    None => diagnostic.help(format!("its blocks are {}", suggest::list(&SECTIONS))),
-                }));
-                return meant;
+                self.sink.push(
+                    Diagnostic::at(
+                        Code::TwinPoints,
+                        name.span,
+                        "two points of this sweep are the same experiment",
+                        format!("{} and {}", text(twin), text(point)),
+                    )
+                    .help("remove the value that is there twice"),
+                );
+                return;
             }
         }
-        None
     }
 
     /// The name of a section, checked to be there and new.
@@ -200,6 +325,33 @@ impl<'a> Checker<'a> {
     ) -> Option<Fields> {
         Some(self.fields(schema::block(name)?, body, head, sections))
     }
+}
+
+/// Whether two points of a sweep train the same way.
+fn same_point(left: &Experiment, right: &Experiment) -> bool {
+    let train = |experiment: &Experiment| {
+        let train = &experiment.train;
+        (
+            train.epochs,
+            train.batch,
+            train.accumulate,
+            train.learning_rate,
+            train.warmup,
+            train.clip,
+            train.schedule,
+            train.optimizer,
+        )
+    };
+    left.interventions == right.interventions
+        && train(left) == train(right)
+        && left.train.split.split == right.train.split.split
+        && left.model.source == right.model.source
+        && left.model.precision == right.model.precision
+        && left
+            .evals
+            .iter()
+            .map(|eval| (&eval.name, &eval.answer, eval.max_tokens, &eval.split.split))
+            .eq(right.evals.iter().map(|eval| (&eval.name, &eval.answer, eval.max_tokens, &eval.split.split)))
 }
 
 fn missing_block(head: Span, name: &str, example: &str) -> Diagnostic {

@@ -106,36 +106,6 @@ impl Checker<'_> {
                 .help(format!("end the prompt with a newline, or {begin}")),
             );
         }
-        self.judge_positions(&label, context, report)
-    }
-
-    fn judge_positions(&mut self, label: &str, context: &SplitContext<'_>, report: &EncodeReport) -> Option<()> {
-        let mut sound = true;
-        for segment in context.segments {
-            let fit = report.fit(segment.value);
-            if fit.empty.rows == report.kept() {
-                self.sink.push(
-                    Diagnostic::at(
-                        Code::NoPositions,
-                        segment.span,
-                        format!("`{}` hits no token in any row of {label}", segment.value),
-                        "every prompt is too short",
-                    )
-                    .help("`fN` and `lN` reach at most half of a prompt; write `all`, or a longer prompt"),
-                );
-                sound = false;
-            } else if fit.clipped.rows > 0 {
-                self.sink.push(
-                    Diagnostic::at(
-                        Code::ClippedPositions,
-                        segment.span,
-                        format!("`{}` is clipped to half of the prompt in {} of {label}", segment.value, fit.clipped),
-                        format!("of {} rows", report.kept()),
-                    )
-                    .help("fewer tokens are edited there, as in the reference; a smaller N avoids it"),
-                );
-            }
-        }
-        sound.then_some(())
+        Some(())
     }
 }

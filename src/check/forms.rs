@@ -254,6 +254,8 @@ pub fn usage(form: &Form) -> String {
             ("repository", _) => "\"org/name\"".to_owned(),
             ("folder", _) => "\"models/smol\"".to_owned(),
             ("name", _) => "\"tiny\"".to_owned(),
+            ("column", _) => "question".to_owned(),
+            ("text", _) => "\"###\"".to_owned(),
             ("trigger", _) => "\"the answer is \"".to_owned(),
             (_, holds) => holds.example().to_owned(),
         },

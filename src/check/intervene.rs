@@ -70,7 +70,7 @@ impl Checker<'_> {
             kind,
             at: At::find(fields.word("at")?)?,
             layers: layers?,
-            segments: segments.iter().map(|segment| segment.value).collect(),
+            segments: segments.iter().map(|segment| segment.value.clone()).collect(),
             tied: fields.flag("tied")?,
             rank: rank?,
             dropout: fields.number("dropout")?,

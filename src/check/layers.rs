@@ -4,12 +4,11 @@ use super::Checker;
 use super::evaluate::Expected;
 use super::model::ModelDeclaration;
 use super::schema::Bound;
-use super::scope::later;
 use super::types::Type;
 use super::value::{FormValue, Layers, Value};
 use crate::diag::{Code, Diagnostic};
 use crate::source::{Span, Spanned};
-use crate::syntax::tree::{Expr, ExprKind};
+use crate::syntax::tree::{Expr, ExprKind, Operator};
 
 impl Checker<'_> {
     /// `all`, `[3, 9]`, `4..12`, `first(4)`, …
@@ -38,10 +37,10 @@ impl Checker<'_> {
                 let (start, end) = (self.int(start, index), self.int(end, index));
                 Layers::Range { start: start?, end: end?, inclusive: *inclusive }
             }
-            ExprKind::Sum(_) => {
-                self.mention(expr.span);
-                self.sink.push(later(expr.span, "layer algebra with `+` and `-`", "list the layers: `[3, 9, 18]`"));
-                return None;
+            ExprKind::Sum(terms) => {
+                let terms: Vec<_> =
+                    terms.iter().map(|(operator, term)| self.layer_term(*operator, term, expected)).collect();
+                Layers::Sum(terms.into_iter().collect::<Option<_>>()?)
             }
             ExprKind::Word(path) | ExprKind::Call { name: path, .. } => {
                 let arguments = match &expr.kind {
@@ -57,6 +56,19 @@ impl Checker<'_> {
             }
         };
         Some(Value::Layers(layers))
+    }
+
+    fn layer_term(
+        &mut self,
+        operator: Operator,
+        term: &Expr,
+        expected: Expected<'_>,
+    ) -> Option<(Operator, Spanned<Layers>)> {
+        let found = self.evaluate(term, expected)?;
+        match found.value {
+            Value::Layers(layers) => Some((operator, Spanned::new(layers, term.span))),
+            _ => None,
+        }
     }
 
     fn listed_layer(&mut self, item: &Expr, index: Expected<'_>) -> Option<Spanned<i64>> {
@@ -118,6 +130,20 @@ impl Checker<'_> {
                 self.layer(&Spanned::new(upper, end.span), last, model)?;
                 (start.value as usize..=upper as usize).collect()
             }
+            Layers::Sum(terms) => {
+                let mut sum: Vec<usize> = Vec::new();
+                let resolved: Vec<_> = terms
+                    .iter()
+                    .map(|(operator, term)| Some((*operator, self.resolve_layers(&term.value, term.span, model)?)))
+                    .collect();
+                for (operator, layers) in resolved.into_iter().collect::<Option<Vec<_>>>()? {
+                    match operator {
+                        Operator::Add => sum.extend(layers),
+                        Operator::Subtract => sum.retain(|layer| !layers.contains(layer)),
+                    }
+                }
+                sum
+            }
             Layers::First(wanted) | Layers::Last(wanted) => {
                 if wanted.value > last + 1 {
                     self.sink.push(
@@ -142,6 +168,13 @@ impl Checker<'_> {
         };
         found.sort_unstable();
         found.dedup();
+        if found.is_empty() {
+            self.sink.push(
+                Diagnostic::at(Code::OutOfRange, span, "no layer is left", "every layer is taken away")
+                    .help("write for example `all - [0]`"),
+            );
+            return None;
+        }
         Some(found)
     }
 

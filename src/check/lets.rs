@@ -86,6 +86,7 @@ impl Checker<'_> {
                 self.mention(value.span);
                 None
             }
+            ExprKind::Method { base, .. } if matches!(base.kind, ExprKind::Call { .. }) => self.infer(name, base),
             ExprKind::Slice { .. } | ExprKind::Method { .. } => Some(Some(Type::Source)),
             ExprKind::Call { name, .. } => {
                 let name = name.text();

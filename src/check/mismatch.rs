@@ -70,7 +70,7 @@ fn help(expr: &Expr, written: &str, holds: Type) -> String {
         }
         (ExprKind::Bool(_), Type::Int) => "write a number".into(),
         (ExprKind::List(_), Type::Int | Type::Float | Type::Ratio) => {
-            "write one value; sweeps over lists come in a later version".into()
+            "write one value; a list belongs into `sweep { … }`".into()
         }
         (ExprKind::Bool(true), Type::Clip) => "write the norm: `1.0`".into(),
         (ExprKind::Bool(false), Type::Clip | Type::BaseDropout) => "write `off`".into(),

@@ -6,8 +6,10 @@ mod choices;
 mod cycles;
 mod data;
 mod dead;
+mod describe;
 mod eval;
 mod evaluate;
+mod expect;
 mod experiment;
 mod fields;
 mod findings;
@@ -25,12 +27,16 @@ mod model;
 pub mod modules;
 mod names;
 mod overlap;
+mod place;
+mod placed;
 mod positions;
 pub mod schema;
 mod scope;
 mod source;
 pub mod spec;
 mod split;
+mod substitute;
+mod sweep;
 mod template;
 mod train;
 pub mod types;
@@ -40,7 +46,7 @@ pub use spec::Spec;
 
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::source::{Sources, Span};
-use crate::syntax::tree::{ExprKind, File, Ident, ItemKind};
+use crate::syntax::tree::{ExprKind, Field, File, Ident, ItemKind};
 use crate::world::World;
 use data::DataDeclaration;
 use model::ModelDeclaration;
@@ -58,6 +64,8 @@ struct Checker<'a> {
     world: &'a dyn World,
     modules: &'a Modules,
     sources: &'a Sources,
+    /// Fields that the command line sets, before any sweep.
+    settings: &'a [Field],
     sink: Sink,
     /// Names of the `let`s that are being evaluated, outermost first.
     active: Vec<Ident>,
@@ -68,8 +76,8 @@ struct Checker<'a> {
     data: BTreeMap<Span, Option<Rc<DataDeclaration>>>,
 }
 
-/// Checks a file and what it uses. The spec holds its experiments that are free of errors.
-pub fn check(modules: &Modules, sources: &Sources, world: &dyn World) -> (Spec, Vec<Diagnostic>) {
+/// Checks a file and what it uses, with fields that the command line sets. The spec holds its experiments that are free of errors.
+pub fn check(modules: &Modules, settings: &[Field], sources: &Sources, world: &dyn World) -> (Spec, Vec<Diagnostic>) {
     let mut sink = Sink::default();
     modules.all().iter().for_each(|module| check_edition(&module.tree, &mut sink));
     let scope = Scope::collect(modules, sources, &mut sink);
@@ -78,6 +86,7 @@ pub fn check(modules: &Modules, sources: &Sources, world: &dyn World) -> (Spec, 
         world,
         modules,
         sources,
+        settings,
         sink,
         active: Vec::new(),
         broken: BTreeSet::new(),
@@ -90,7 +99,7 @@ pub fn check(modules: &Modules, sources: &Sources, world: &dyn World) -> (Spec, 
     for entry in scope.entries() {
         if let Declared::Experiment { parent, body, doc } = entry.declared {
             experiments += 1;
-            spec.experiments.extend(checker.experiment(entry.name, doc, parent, body));
+            checker.experiment(entry.name, doc, parent, body, &mut spec);
         }
     }
     checker.lints();

@@ -144,6 +144,28 @@ impl Checker<'_> {
     }
 }
 
+impl Checker<'_> {
+    /// `eval.NAME.METRIC`
+    pub(super) fn measure(&mut self, path: &Path) -> Option<Value> {
+        if let [word, eval, metric] = path.segments.as_slice()
+            && word.text == "eval"
+        {
+            let spanned = |name: &Ident| Spanned::new(name.text.clone(), name.span);
+            return Some(Value::Measure { eval: spanned(eval), metric: spanned(metric) });
+        }
+        self.sink.push(
+            Diagnostic::at(
+                Code::WrongType,
+                path.span,
+                format!("`{}` does not name a measure", path.text()),
+                "a measure is written `eval.NAME.METRIC`",
+            )
+            .help("write for example `eval.dev.exact_match`"),
+        );
+        None
+    }
+}
+
 /// Whether a data block has a split of that name.
 pub fn is_split_field(name: &str) -> bool {
     schema::block("data").and_then(|block| block.field(name)).is_some_and(|field| field.holds == Type::Source)

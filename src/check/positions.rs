@@ -1,37 +1,22 @@
-//! Positions: `f3+l3`.
+//! Positions: `f3+l3`, `field(question).last(1)`, `all - l1`.
 
 use super::Checker;
 use super::evaluate::Expected;
 use super::lets::is_position;
-use super::schema;
-use super::scope::{Declared, later};
+use super::schema::{self, Bound};
+use super::scope::Declared;
 use super::types::Type;
 use super::value::Value;
-use crate::data::positions::Segment;
+use crate::data::positions::{PromptText, Segment, Share};
 use crate::diag::{Code, Diagnostic, suggest};
 use crate::source::{Span, Spanned};
-use crate::syntax::tree::{Expr, ExprKind, Operator};
+use crate::syntax::tree::{Argument, Expr, ExprKind, Ident, Operator, Path};
 
 impl Checker<'_> {
-    /// `f3+l3`
+    /// `f3+l3`, `all - field(question)`
     pub(super) fn positions(&mut self, expr: &Expr, expected: Expected<'_>) -> Option<Value> {
-        let terms: Vec<&Expr> = match &expr.kind {
-            ExprKind::Sum(terms) => {
-                if let Some((_, term)) = terms.iter().find(|(operator, _)| *operator == Operator::Subtract) {
-                    self.mention(expr.span);
-                    self.sink.push(
-                        Diagnostic::at(
-                            Code::WrongType,
-                            term.span,
-                            "segments of positions are only added",
-                            "taken away",
-                        )
-                        .help("join segments by `+`: `f3+l3`"),
-                    );
-                    return None;
-                }
-                terms.iter().map(|(_, term)| term).collect()
-            }
+        match &expr.kind {
+            ExprKind::Sum(terms) => self.sum(terms, expected).map(Value::Positions),
             ExprKind::List(items) if items.iter().all(|item| matches!(item.kind, ExprKind::Word(_))) => {
                 self.mention(expr.span);
                 let words: Vec<&str> = items.iter().map(|item| self.slice(item.span)).collect();
@@ -45,13 +30,34 @@ impl Checker<'_> {
                     .help(format!("write `{}`", words.join("+")))
                     .fix(expr.span, words.join("+")),
                 );
-                return None;
+                None
             }
-            _ => vec![expr],
-        };
-        let segments: Vec<_> = terms.into_iter().map(|term| self.term(term, expected)).collect();
-        let segments: Vec<Vec<_>> = segments.into_iter().collect::<Option<_>>()?;
-        Some(Value::Positions(segments.concat()))
+            _ => self.term(expr, expected).map(Value::Positions),
+        }
+    }
+
+    /// Terms of a sum; what is taken away is taken from the term before it.
+    fn sum(&mut self, terms: &[(Operator, Expr)], expected: Expected<'_>) -> Option<Vec<Spanned<Segment>>> {
+        let found: Vec<_> = terms.iter().map(|(_, term)| self.term(term, expected)).collect();
+        let found: Vec<Vec<Spanned<Segment>>> = found.into_iter().collect::<Option<_>>()?;
+        let mut all: Vec<Spanned<Segment>> = Vec::new();
+        // Where the last term that is added begins, among the segments and in the text.
+        let (mut first, mut start) = (0, None::<Span>);
+        for ((operator, term), segments) in terms.iter().zip(found) {
+            match (operator, start) {
+                (Operator::Subtract, Some(start)) => {
+                    let taken: Vec<Segment> = segments.into_iter().map(|segment| segment.value).collect();
+                    for segment in &mut all[first..] {
+                        *segment = Spanned::new(without(segment.value.clone(), &taken), start.to(term.span));
+                    }
+                }
+                _ => {
+                    (first, start) = (all.len(), Some(term.span));
+                    all.extend(segments);
+                }
+            }
+        }
+        Some(all)
     }
 
     /// The segments of one term: one of its own, or those of a `let`.
@@ -61,55 +67,135 @@ impl Checker<'_> {
                 Value::Positions(segments) => Some(segments),
                 _ => None,
             },
-            _ => self.segment(expr, expected).map(|segment| vec![segment]),
+            _ => self.segment(expr, expected).map(|segment| vec![Spanned::new(segment, expr.span)]),
         }
     }
 
-    fn segment(&mut self, expr: &Expr, expected: Expected<'_>) -> Option<Spanned<Segment>> {
-        let (word, called) = match innermost(expr) {
+    fn segment(&mut self, expr: &Expr, expected: Expected<'_>) -> Option<Segment> {
+        match &expr.kind {
             ExprKind::Bad => {
                 self.mention(expr.span);
-                return None;
+                None
             }
-            ExprKind::Word(path) => (path.text(), !matches!(expr.kind, ExprKind::Word(_))),
-            ExprKind::Call { name, .. } => (name.text(), true),
+            ExprKind::Word(path) if is_text(&path.text()) => self.form(&path.segments, None, expr, expected).and(None),
+            ExprKind::Word(path) => self.word(&path.text(), expr.span),
+            ExprKind::Call { name, arguments } if is_text(&name.text()) => {
+                let of = self.text_of_prompt(name, arguments, expr, expected)?;
+                Some(Segment::Text { of, share: Share::All })
+            }
+            ExprKind::Call { name, .. } => {
+                self.mention(expr.span);
+                let word = name.text();
+                if word != "all" && word != "generated" && !is_position(&word) {
+                    self.unknown_segment(&word, name.span);
+                    return None;
+                }
+                let message = format!("`{word}` takes no arguments");
+                let diagnostic = Diagnostic::at(Code::BadArguments, expr.span, message, "a word alone");
+                self.sink.push(diagnostic.help(format!("write `{word}`")).fix(expr.span, word));
+                None
+            }
+            ExprKind::Method { base, name, arguments } => self.share(base, name, arguments, expected),
             _ => {
                 self.sink.push(self.mismatch(expr, expected));
-                return None;
+                None
             }
-        };
-        if schema::forms(Type::Positions).any(|form| form.later && form.name == word) {
-            let what = format!("the segment `{word}`");
-            self.sink.push(later(expr.span, &what, "write `fN`, `lN` or `all`"));
-            return None;
         }
-        if called && (word == "all" || is_position(&word)) {
-            self.sink.push(
-                Diagnostic::at(Code::BadArguments, expr.span, format!("`{word}` takes no arguments"), "a word alone")
-                    .help(format!("write `{word}`")),
-            );
-            return None;
-        }
-        if word == "all" {
-            return Some(Spanned::new(Segment::All, expr.span));
-        }
+    }
+
+    /// `f3`, `l3`, `all`, `generated`
+    fn word(&mut self, word: &str, span: Span) -> Option<Segment> {
         let counted = |letter: char| word.strip_prefix(letter).and_then(|digits| digits.parse::<usize>().ok());
-        let segment = match (counted('f'), counted('l')) {
-            (Some(count), _) => Segment::First(count),
-            (_, Some(count)) => Segment::Last(count),
+        let segment = match (word, counted('f'), counted('l')) {
+            ("all", ..) => Segment::All,
+            ("generated", ..) => Segment::Generated,
+            (_, Some(count), _) => Segment::First(count),
+            (_, _, Some(count)) => Segment::Last(count),
             _ => {
-                self.unknown_segment(&word, expr.span);
+                self.unknown_segment(word, span);
                 return None;
             }
         };
         if matches!(segment, Segment::First(0) | Segment::Last(0)) {
             self.sink.push(
-                Diagnostic::at(Code::OutOfRange, expr.span, format!("`{word}` is no token"), "must be 1 or more")
+                Diagnostic::at(Code::OutOfRange, span, format!("`{word}` is no token"), "must be 1 or more")
                     .help(format!("write `{}1`, or leave the segment out", &word[..1])),
             );
             return None;
         }
-        Some(Spanned::new(segment, expr.span))
+        Some(segment)
+    }
+
+    /// `field(question)`, `field("odd name")`, `match("###")`
+    fn text_of_prompt(
+        &mut self,
+        name: &Path,
+        arguments: &[Argument],
+        expr: &Expr,
+        expected: Expected<'_>,
+    ) -> Option<PromptText> {
+        let is_field = name.text() == "field";
+        let quoted = |argument: &Argument| match &argument.value.kind {
+            ExprKind::Word(path) if is_field && path.segments.len() == 1 => {
+                let value = Expr { kind: ExprKind::String(path.text()), span: argument.value.span };
+                Argument { value, ..argument.clone() }
+            }
+            _ => argument.clone(),
+        };
+        let arguments = arguments.iter().map(quoted).collect();
+        let Value::Form(form) = self.form(&name.segments, Some(&arguments), expr, expected)? else { return None };
+        let argument = form.argument(if is_field { "column" } else { "text" })?;
+        let text = argument.value.as_text()?.to_owned();
+        if text.is_empty() {
+            let what = if is_field { "`field` needs the name of a column" } else { "`match` needs a text to look for" };
+            let diagnostic = Diagnostic::at(Code::OutOfRange, argument.span, what, "an empty string");
+            self.sink.push(diagnostic.help("write for example `field(question)` or `match(\"###\")`"));
+            return None;
+        }
+        Some(if is_field { PromptText::Column(text) } else { PromptText::Constant(text) })
+    }
+
+    /// `field(question).first(2)`, `match("###").last(1)`
+    fn share(&mut self, base: &Expr, name: &Ident, arguments: &[Argument], expected: Expected<'_>) -> Option<Segment> {
+        let is_text_call = matches!(&base.kind, ExprKind::Call { name, .. } if is_text(&name.text()));
+        if !is_text_call || !matches!(name.text.as_str(), "first" | "last") {
+            arguments.iter().for_each(|argument| self.mention(argument.span));
+            self.mention(base.span);
+            let of = self.slice(base.span).to_owned();
+            let diagnostic = Diagnostic::at(
+                Code::UnknownWord,
+                name.span,
+                format!("`{of}` has no `.{}`", name.text),
+                "unknown method",
+            );
+            let near = suggest::near(&name.text, ["first", "last"]).first().copied();
+            self.sink.push(match (is_text_call, near) {
+                (true, Some(near)) => diagnostic.help(format!("did you mean `.{near}(2)`?")).fix(name.span, near),
+                (true, None) => diagnostic.help("write `.first(2)` or `.last(2)`, or nothing for all its tokens"),
+                _ => diagnostic.help(
+                    "`.first(n)` and `.last(n)` are of `field(…)` and `match(…)`, once; of the prompt write `fN` or `lN`",
+                ),
+            });
+            return None;
+        }
+        let of = self.segment(base, expected);
+        let [argument @ Argument { name: None, .. }] = arguments else {
+            arguments.iter().for_each(|argument| self.mention(argument.span));
+            let message = format!("`.{}` takes how many tokens", name.text);
+            let diagnostic = Diagnostic::at(Code::BadArguments, name.span, message, "one number is wanted");
+            self.sink.push(diagnostic.help(format!("write `.{}(2)`", name.text)));
+            return None;
+        };
+        let what = format!("`.{}`", name.text);
+        let expected = Expected { holds: Type::Int, bound: Bound::AtLeast(1), what: &what };
+        let count = usize::try_from(self.int(&argument.value, expected)?.value).ok()?;
+        match of? {
+            Segment::Text { of, .. } => {
+                let share = if name.text == "first" { Share::First(count) } else { Share::Last(count) };
+                Some(Segment::Text { of, share })
+            }
+            _ => None,
+        }
     }
 
     fn unknown_segment(&mut self, word: &str, span: Span) {
@@ -120,9 +206,15 @@ impl Checker<'_> {
         let meant = match lower.as_str() {
             "prefix" | "first" => Some("f3".to_owned()),
             "suffix" | "last" => Some("l3".to_owned()),
-            _ => Some(lower.clone()).filter(|lower| is_position(lower) || lower == "all"),
+            "target" | "output" | "response" | "completion" => Some("generated".to_owned()),
+            "column" => Some("field".to_owned()),
+            _ => {
+                Some(lower.clone()).filter(|lower| is_position(lower) || schema::forms(Type::Positions).any(is(lower)))
+            }
         };
-        let meant = meant.or_else(|| suggest::near(word, names).first().map(|name| (*name).to_owned()));
+        let words = schema::forms(Type::Positions).map(|form| form.name);
+        let near = suggest::near(word, names.into_iter().chain(words));
+        let meant = meant.or_else(|| near.first().map(|name| (*name).to_owned()));
         let diagnostic = Diagnostic::at(
             Code::UnknownWord,
             span,
@@ -142,10 +234,19 @@ impl Checker<'_> {
     }
 }
 
-/// What the methods of an expression are called on.
-fn innermost(expr: &Expr) -> &ExprKind {
-    match &expr.kind {
-        ExprKind::Method { base, .. } => innermost(base),
-        kind => kind,
+fn is(word: &str) -> impl Fn(&schema::Form) -> bool {
+    move |form| form.name == word
+}
+
+/// Whether a word names texts of the prompt.
+fn is_text(word: &str) -> bool {
+    matches!(word, "field" | "match")
+}
+
+/// A segment but for what others have.
+fn without(segment: Segment, others: &[Segment]) -> Segment {
+    match segment {
+        Segment::Without { of, taken } => Segment::Without { of, taken: [&taken, others].concat() },
+        of => Segment::Without { of: Box::new(of), taken: others.to_vec() },
     }
 }

@@ -290,6 +290,28 @@ pub const BLOCKS: &[Block] = &[
                 .known_as(&["batch_size", "per_device_eval_batch_size"]),
         ],
     },
+    Block {
+        name: "sweep",
+        doc: "One run for each combination of values. Other entries are paths of the experiment and lists: `train.lr = [1e-4, 1e-3]`.",
+        head: "sweep { … }",
+        fields: &[
+            field("points", Type::Points, Text("grid"), "how the lists are combined; every point has every seed")
+                .known_as(&["method", "strategy"]),
+            field(
+                "select",
+                Type::Selection,
+                Nothing,
+                "the measure that the best point is chosen by, as a mean over seeds",
+            )
+            .known_as(&["metric", "objective", "goal"]),
+        ],
+    },
+    Block {
+        name: "expect",
+        doc: "What an experiment promises. Its entries are comparisons: `params.share <= 0.25%`, `eval.test.exact_match >= 72%`.",
+        head: "expect { … }",
+        fields: &[],
+    },
 ];
 
 /// Every word and call of the domain types; kinds of interventions are in the registry of kinds.
@@ -380,6 +402,21 @@ pub const FORMS: &[Form] = &[
     word(Type::Metric, "accuracy", "share of right answers; case and the form of numbers do not count"),
     word(Type::Metric, "exact_match", "share of answers that are the gold letter for letter"),
     word(Type::Metric, "perplexity", "exp of the mean loss of target tokens; nothing is generated"),
+    call(Type::Selection, "max", MEASURE, "the highest is best"),
+    call(Type::Selection, "min", MEASURE, "the lowest is best"),
+    word(Type::Points, "grid", "each value with each other"),
+    word(Type::Points, "zip", "the first values together, then the second ones"),
+    call(
+        Type::Points,
+        "random",
+        &[
+            required("count", Type::Int, AtLeast(1), "how many points of the grid"),
+            optional("seed", Type::Int, "42", AtLeast(0), "decides which"),
+        ],
+        "some points of the grid",
+    ),
+    call(Type::Spaced, "linspace", SPACED, "numbers at equal distances, to six digits"),
+    call(Type::Spaced, "logspace", SPACED, "numbers at equal ratios, to six digits"),
     call(
         Type::ModelSource,
         "hf",
@@ -467,11 +504,27 @@ pub const FORMS: &[Form] = &[
         "layers at shares of the depth",
     ),
     word(Type::Positions, "all", "every prompt token"),
-    later(Type::Positions, "field", "the tokens of a column's text"),
-    later(Type::Positions, "match", "the tokens of a constant text"),
-    later(Type::Positions, "generated", "the tokens of the target"),
+    call(
+        Type::Positions,
+        "field",
+        &[required("column", Type::String, Any, "a column that the prompt writes, without quotes")],
+        "the prompt tokens of a column's text; `.first(n)` or `.last(n)` of them",
+    ),
+    call(
+        Type::Positions,
+        "match",
+        &[required("text", Type::String, Any, "a constant of the prompt's template, or a piece of one")],
+        "the prompt tokens of a constant text, wherever it occurs; `.first(n)` or `.last(n)` of them",
+    ),
+    word(Type::Positions, "generated", "the target's input tokens in training, every decoded token in generation"),
 ];
 
+const MEASURE: &[Parameter] = &[required("measure", Type::Measure, Any, "`eval.NAME.METRIC`")];
+const SPACED: &[Parameter] = &[
+    required("from", Type::Float, Any, "the first"),
+    required("to", Type::Float, Any, "the last"),
+    required("count", Type::Int, AtLeast(2), "how many"),
+];
 const WARMUP: &[Parameter] = &[optional("warmup", Type::Ratio, "0%", Ratio, "share of the steps that rise from 0")];
 const FILE: &[Parameter] = &[required("file", Type::String, Any, "relative to the spec")];
 const CONTENT: &[Parameter] = &[required("content", Type::Template, Any, "a text template")];

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default)]
 pub struct Spec {
     pub experiments: Vec<Experiment>,
+    /// The sweeps, in written order.
+    pub sweeps: Vec<Sweep>,
     /// Where names are used, in the order of the places, over all files. For editors.
     pub references: Vec<Reference>,
 }
@@ -39,6 +41,155 @@ pub struct Experiment {
     pub interventions: Vec<Intervention>,
     pub train: Train,
     pub evals: Vec<Eval>,
+    /// The values of its sweep; empty where there is none.
+    pub point: Vec<PointValue>,
+    pub expectations: Vec<Expectation>,
+}
+
+/// A value at a point of a sweep.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointValue {
+    /// `train.lr`
+    pub path: String,
+    /// As written, or as computed.
+    pub value: String,
+}
+
+/// Experiments of one name, a point each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sweep {
+    pub experiment: String,
+    /// How the best point is chosen.
+    pub select: Option<Selection>,
+}
+
+/// `max(eval.dev.exact_match)`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selection {
+    pub eval: String,
+    pub metric: Metric,
+    /// The highest mean over seeds is best, not the lowest.
+    pub highest: bool,
+}
+
+/// A comparison that an experiment promises to hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expectation {
+    pub promised: Promised,
+    /// The left side, `eval.test.exact_match`.
+    pub name: String,
+    pub comparison: Comparison,
+    pub value: f64,
+    /// The right side as it is written.
+    pub written: String,
+    pub span: Span,
+}
+
+/// What a comparison is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promised {
+    /// Known before a run.
+    Planned(Quantity),
+    /// The score of the eval of that number.
+    Measured(usize),
+    /// The loss of the last step.
+    Loss,
+}
+
+/// A number of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantity {
+    Interventions,
+    Model,
+    Share,
+    Weights,
+    Training,
+    Cache,
+    Written,
+    Planned,
+    Constant,
+    Steps,
+}
+
+impl Quantity {
+    /// Every quantity.
+    pub const ALL: &'static [Self] = &[
+        Self::Interventions,
+        Self::Model,
+        Self::Share,
+        Self::Weights,
+        Self::Training,
+        Self::Cache,
+        Self::Written,
+        Self::Planned,
+        Self::Constant,
+        Self::Steps,
+    ];
+
+    /// As it is written in `expect`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Interventions => "params.interventions",
+            Self::Model => "params.model",
+            Self::Share => "params.share",
+            Self::Weights => "memory.weights",
+            Self::Training => "memory.training",
+            Self::Cache => "memory.cache",
+            Self::Written => "flops.written",
+            Self::Planned => "flops.planned",
+            Self::Constant => "flops.constant",
+            Self::Steps => "train.steps",
+        }
+    }
+
+    /// Whether it is counted in bytes.
+    pub const fn is_size(self) -> bool {
+        matches!(self, Self::Weights | Self::Training | Self::Cache)
+    }
+}
+
+/// `>=` and the like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    AtMost,
+    More,
+    AtLeast,
+}
+
+impl Comparison {
+    /// As it is written.
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::AtMost => "<=",
+            Self::More => ">",
+            Self::AtLeast => ">=",
+        }
+    }
+
+    /// The comparison that is written so.
+    pub fn find(sign: &str) -> Option<Self> {
+        let all = [Self::Equal, Self::NotEqual, Self::Less, Self::AtMost, Self::More, Self::AtLeast];
+        all.into_iter().find(|comparison| comparison.sign() == sign)
+    }
+
+    /// Whether it holds; never for what is no number. Equal numbers may differ by what a decimal fraction loses as a float.
+    pub fn holds(self, left: f64, right: f64) -> bool {
+        let equal = (left - right).abs() <= 1e-9 * left.abs().max(right.abs());
+        match self {
+            Self::Equal => equal,
+            Self::NotEqual => !equal && !left.is_nan(),
+            Self::Less => left < right && !equal,
+            Self::AtMost => left <= right || equal,
+            Self::More => left > right && !equal,
+            Self::AtLeast => left >= right || equal,
+        }
+    }
 }
 
 /// A model and its facts.

@@ -5,8 +5,9 @@ use super::choices::WrittenChoices;
 use super::data::DataDeclaration;
 use super::model::ModelDeclaration;
 use super::schema;
-use super::spec::{CheckedSplit, SplitFacts};
+use super::spec::{CheckedSplit, Model, SplitFacts};
 use super::value::TemplateValue;
+use crate::data::encode::Encoded;
 use crate::data::form::Form;
 use crate::data::positions::Segment;
 use crate::data::read;
@@ -15,6 +16,7 @@ use crate::data::row_bytes::{self, Decides};
 use crate::data::source::select;
 use crate::data::split::Split;
 use crate::data::template::Template;
+use crate::data::text_report::TextReport;
 use crate::diag::{Code, Diagnostic, Result, suggest};
 use crate::digest;
 use crate::source::Spanned;
@@ -68,8 +70,13 @@ impl Checker<'_> {
             Some(gold) => Split { target: gold.template.clone(), ..split.clone() },
             None => split.clone(),
         };
-        let report = match self.report(&rendered, &table.digest, context, wanted) {
-            Ok(report) => report,
+        if wanted == Use::Training {
+            self.named_texts(data, table, context.segments)?;
+        }
+        let scan = Scan::new(&rendered, &table.digest, context.model, wanted);
+        let reports = self.report(&scan).and_then(|report| Ok((report, self.text_report(&scan, context.segments)?)));
+        let (report, texts) = match reports {
+            Ok(reports) => reports,
             Err(diagnostic) => {
                 let place = match diagnostic.code {
                     Code::NoChatTemplate => data.prompt.as_ref().map_or(source.source.span, |prompt| prompt.span),
@@ -86,8 +93,9 @@ impl Checker<'_> {
             self.judge_choices(written, gold, &report, &label, &source.source.value.path)?;
         }
         self.judge(data, source, named, context, wanted, &report)?;
+        self.judge_positions(data, &named.value, context, wanted, (&report, &texts))?;
         let shapes = report.shapes();
-        let prompt_tokens: usize = shapes.iter().map(|shape| shape.prompt * shape.rows).sum();
+        let prompt_tokens: usize = shapes.iter().map(|shape| shape.row.prompt * shape.rows).sum();
         let scanned_share = table.rows as f64 / report.rows.max(1) as f64;
         let facts = SplitFacts {
             digest: table.digest.clone(),
@@ -96,34 +104,51 @@ impl Checker<'_> {
             mean_prompt: prompt_tokens as f64 / report.kept().max(1) as f64,
             mean_tokens: report.mean(),
             longest_tokens: report.longest,
-            shapes,
+            shapes: if texts.empty.is_empty() { shapes } else { texts.shapes },
             shared_start: report.shared_start,
         };
         Some(CheckedSplit { split, facts })
     }
 
     /// The report on a split's tokens, remembered by the contents that decide it. So are the rows, for the run.
-    fn report(&self, split: &Split, data: &str, context: &SplitContext<'_>, wanted: Use<'_>) -> Result<EncodeReport> {
-        let form = match wanted {
-            Use::Training | Use::Loss => Form::Targets,
-            Use::Generation => Form::Prompts,
-            Use::Choices(written) => Form::Choices(&written.choices),
-        };
-        let model = &context.model.checked;
-        let rows_key = row_bytes::key(
-            split,
-            Decides {
-                tokenizer: &model.digests.tokenizer,
-                data,
-                begins: model.config.bos_token,
-                ends: &model.config.eos_tokens,
-                form,
-            },
-        );
-        let key = format!("{rows_key}, the first {SCANNED_ROWS}, report {}", EncodeReport::VERSION);
+    fn report(&self, scan: &Scan<'_>) -> Result<EncodeReport> {
+        let key = scan.key(&format!("report {}", EncodeReport::VERSION));
         if let Some(report) = self.world.cached("tokens", &key).and_then(|text| serde_json::from_str(&text).ok()) {
             return Ok(report);
         }
+        let (Encoded { report, .. }, is_certain) = self.encoded(scan)?;
+        if is_certain {
+            self.world.remember("tokens", &key, &digest::json(&report));
+        }
+        Ok(report)
+    }
+
+    /// The report on the segments that name texts, remembered as well; it says nothing where none does.
+    fn text_report(&self, scan: &Scan<'_>, segments: &[Spanned<Segment>]) -> Result<TextReport> {
+        let segments = segments.iter().map(|segment| &segment.value).filter(|segment| !segment.texts().is_empty());
+        let segments: Vec<Segment> = segments.cloned().collect();
+        if segments.is_empty() {
+            return Ok(TextReport::default());
+        }
+        let key = scan.key(&digest::json(&segments));
+        if let Some(report) = self.world.cached("texts", &key).and_then(|text| serde_json::from_str(&text).ok()) {
+            return Ok(report);
+        }
+        let known = self.world.cached_bytes(row_bytes::KIND, &scan.rows).and_then(|bytes| row_bytes::read(&bytes));
+        let (rows, is_certain) = match known {
+            Some(rows) => (rows, true),
+            None => self.encoded(scan).map(|(encoded, is_certain)| (encoded.rows, is_certain))?,
+        };
+        let report = TextReport::of(&rows, &segments);
+        if is_certain {
+            self.world.remember("texts", &key, &digest::json(&report));
+        }
+        Ok(report)
+    }
+
+    /// The first rows of a split as tokens, and whether they are those of the digest: the file may have changed since it was taken.
+    fn encoded(&self, scan: &Scan<'_>) -> Result<(Encoded, bool)> {
+        let Scan { split, data, form, model, rows: rows_key } = scan;
         let path = &split.source.path;
         let bytes = self.world.read(path).map_err(|error| read::cannot_open(path, &error))?;
         let rows = read::read(&bytes, path, &split.source.format)?;
@@ -131,20 +156,47 @@ impl Checker<'_> {
         let all = order.len() <= SCANNED_ROWS;
         order.truncate(SCANNED_ROWS);
         let rows = rows.pick(&order);
-        let tokenizer = context.model.facts.tokenizer()?;
+        let tokenizer = model.facts.tokenizer()?;
         let chat = match split.prompt {
-            Template::Chat(_) => context.model.facts.chat_template()?,
+            Template::Chat(_) => model.facts.chat_template()?,
             Template::Text(_) => None,
         };
         let encoded = form.encode(&rows, split, &tokenizer, chat.as_ref())?;
-        // The file may have changed since its digest was taken.
-        if digest::of(&bytes) == data {
-            self.world.remember("tokens", &key, &digest::json(&encoded.report));
-            if all && !encoded.rows.is_empty() {
-                self.world.remember_bytes(row_bytes::KIND, &rows_key, &row_bytes::write(&encoded.rows));
-            }
+        let is_certain = digest::of(&bytes) == *data;
+        if is_certain && all && !encoded.rows.is_empty() {
+            self.world.remember_bytes(row_bytes::KIND, rows_key, &row_bytes::write(&encoded.rows));
         }
-        Ok(encoded.report)
+        Ok((encoded, is_certain))
+    }
+}
+
+/// Rows that are looked at, in one form.
+struct Scan<'a> {
+    split: &'a Split,
+    /// The digest of the data file.
+    data: &'a str,
+    form: Form<'a>,
+    model: &'a ModelDeclaration,
+    /// What the rows are called in the cache.
+    rows: String,
+}
+
+impl<'a> Scan<'a> {
+    fn new(split: &'a Split, data: &'a str, model: &'a ModelDeclaration, wanted: Use<'a>) -> Self {
+        let form = match wanted {
+            Use::Training | Use::Loss => Form::Targets,
+            Use::Generation => Form::Prompts,
+            Use::Choices(written) => Form::Choices(&written.choices),
+        };
+        let Model { config, digests, .. } = &model.checked;
+        let (begins, ends) = (config.bos_token, config.eos_tokens.as_slice());
+        let decides = Decides { tokenizer: &digests.tokenizer, data, begins, ends, form };
+        Self { split, data, form, model, rows: row_bytes::key(split, decides) }
+    }
+
+    /// What a report on the rows is called.
+    fn key(&self, report: &str) -> String {
+        digest::of(format!("{}, the first {SCANNED_ROWS}, {report}", self.rows))
     }
 }
 

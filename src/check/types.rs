@@ -40,6 +40,10 @@ pub enum Type {
     Take,
     Quote,
     Metric,
+    Measure,
+    Selection,
+    Points,
+    Spaced,
 }
 
 impl Type {
@@ -82,6 +86,10 @@ impl Type {
         Type::Take,
         Type::Quote,
         Type::Metric,
+        Type::Measure,
+        Type::Selection,
+        Type::Points,
+        Type::Spaced,
     ];
 
     /// The name in `let x: NAME = …` and in messages.
@@ -124,6 +132,10 @@ impl Type {
             Type::Take => "match",
             Type::Quote => "quote",
             Type::Metric => "metric",
+            Type::Measure => "measure",
+            Type::Selection => "selection",
+            Type::Points => "points",
+            Type::Spaced => "spaced numbers",
         }
     }
 
@@ -167,6 +179,10 @@ impl Type {
             Type::Take => "last",
             Type::Quote => "none",
             Type::Metric => "exact_match",
+            Type::Measure => "eval.dev.exact_match",
+            Type::Selection => "max(eval.dev.exact_match)",
+            Type::Points => "grid",
+            Type::Spaced => "logspace(1e-4, 1e-2, 5)",
         }
     }
 
@@ -175,7 +191,7 @@ impl Type {
         let name = self.name();
         let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
         match self {
-            Type::Layers | Type::Positions | Type::Data => name.to_owned(),
+            Type::Layers | Type::Positions | Type::Data | Type::Points | Type::Spaced => name.to_owned(),
             _ => format!("{article} {name}"),
         }
     }

@@ -6,7 +6,7 @@ use crate::data::source::Source;
 use crate::data::template::Template;
 use crate::intervention::Kind;
 use crate::source::{Span, Spanned};
-use crate::syntax::tree::Ident;
+use crate::syntax::tree::{Ident, Operator};
 
 /// A value of one of the language's types.
 #[derive(Clone, Debug)]
@@ -25,6 +25,11 @@ pub enum Value {
     Kind(Kind),
     /// A model or data: the name in its declaration.
     Name(Ident),
+    /// `eval.dev.exact_match`: the names of an evaluation and of its metric.
+    Measure {
+        eval: Spanned<String>,
+        metric: Spanned<String>,
+    },
     /// `data.split`: the name in the data's declaration, and the split as it is written here.
     Split {
         data: Ident,
@@ -44,11 +49,17 @@ pub struct FormValue {
 pub enum Layers {
     All,
     List(Vec<Spanned<i64>>),
-    Range { start: Spanned<i64>, end: Spanned<i64>, inclusive: bool },
+    Range {
+        start: Spanned<i64>,
+        end: Spanned<i64>,
+        inclusive: bool,
+    },
     First(Spanned<i64>),
     Last(Spanned<i64>),
     Every(usize),
     Depth(Vec<f64>),
+    /// Layers added to others, or taken from them, from left to right.
+    Sum(Vec<(Operator, Spanned<Layers>)>),
 }
 
 /// A template and the places where it names columns.

@@ -67,6 +67,8 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Print completions for a shell
     Completions(CompletionsArgs),
+    /// Serve editors: diagnostics, hover, completion, rename and more, by the language server protocol over stdio
+    Lsp(LspArgs),
 }
 
 impl Command {
@@ -141,6 +143,10 @@ pub struct CheckArgs {
     /// Make a warning an error, by its name or code; `warnings` means all of them
     #[arg(long, value_name = "NAME")]
     pub deny: Vec<String>,
+
+    /// Set a field, as in train.lr=1e-3; several values, as in seed=42,43, make a run of each
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub settings: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -164,6 +170,10 @@ pub struct PlanArgs {
     #[arg(long, value_name = "NAME")]
     pub experiment: Option<String>,
 
+    /// Set a field, as in train.lr=1e-3; several values, as in seed=42,43, make a run of each
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub settings: Vec<String>,
+
     #[command(flatten)]
     pub means: MeansArgs,
 
@@ -181,6 +191,14 @@ pub struct RunArgs {
     /// Only this experiment
     #[arg(long, value_name = "NAME")]
     pub experiment: Option<String>,
+
+    /// Set a field, as in train.lr=1e-3; several values, as in seed=42,43, make a run of each
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub settings: Vec<String>,
+
+    /// End a sweep at the first point that fails
+    #[arg(long)]
+    pub fail_fast: bool,
 
     /// Run again whenever the spec or a file that it reads is saved
     #[arg(long)]
@@ -383,4 +401,11 @@ fn share(text: &str) -> Result<f64, String> {
 
 fn number(text: &str, allowed: impl Fn(f64) -> bool) -> Option<f64> {
     text.parse().ok().filter(|value| allowed(*value))
+}
+
+#[derive(Debug, Args)]
+pub struct LspArgs {
+    /// Speak over stdin and stdout, the only way there is; editors pass it by habit
+    #[arg(long)]
+    pub stdio: bool,
 }

@@ -29,7 +29,7 @@ pub fn check(arguments: &CheckArgs, world: &dyn World, output: &Output) -> ExitC
             output.findings(std::slice::from_ref(&unwritten), &Sources::default());
             all.push(*unwritten);
         }
-        let mut compiled = compile(path, world);
+        let mut compiled = compile(path, &arguments.settings, world);
         deny(&mut compiled.diagnostics, &arguments.deny);
         if !compiled.diagnostics.is_empty() {
             output.findings(&compiled.diagnostics, &compiled.sources);

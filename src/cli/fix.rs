@@ -18,7 +18,7 @@ pub fn fix(path: &Path, world: &dyn World, output: &Output) -> Result<()> {
     let mended = fix::mend(&text, FileId(0), |text| {
         let mut sources = Sources::default();
         let id = sources.add(path, text.to_owned());
-        compile_text(id, sources, world).diagnostics
+        compile_text(id, sources, &[], world).diagnostics
     });
     if mended.fixed == 0 {
         return Ok(());

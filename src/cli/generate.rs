@@ -4,6 +4,7 @@ use super::args::GenerateArgs;
 use super::output::Output;
 use super::session::Session;
 use crate::data::encode::{EncodedRow, encode_prompts};
+use crate::data::positions::{self, PromptText};
 use crate::data::rows::{Row, Rows};
 use crate::data::template::Template;
 use crate::diag::{Code, Diagnostic, Result};
@@ -65,11 +66,13 @@ fn prompt(arguments: &GenerateArgs, plan: &Experiment, model: &LoadedModel) -> R
         text => text.to_owned(),
     };
     let mut split = plan.train.split.clone();
+    let texts = positions::texts(plan.interventions.iter().flat_map(|block| &block.segments));
     let columns: Vec<String> = split.prompt.columns().into_iter().map(str::to_owned).collect();
     let rows = match columns.as_slice() {
         [only] if !arguments.raw => {
             Rows { columns: vec![only.clone()], rows: vec![Row { line: 1, values: vec![Some(text)] }] }
         }
+        _ if !texts.is_empty() => return Err(whose_text(&texts[0], &columns)),
         _ if !arguments.raw && !columns.is_empty() => {
             let message = format!("the template of this run has the columns {}", columns.join(", "));
             let help = "write the whole prompt as the model gets it, with `--raw`";
@@ -86,6 +89,19 @@ fn prompt(arguments: &GenerateArgs, plan: &Experiment, model: &LoadedModel) -> R
         let diagnostic = Diagnostic::new(Code::BadArguments, "the prompt has no tokens");
         Box::new(diagnostic.help("write a prompt: `reftc generate RUN \"…\"`"))
     })
+}
+
+/// Positions that name texts need a prompt that the template makes.
+fn whose_text(text: &PromptText, columns: &[String]) -> Box<Diagnostic> {
+    let message = format!("this run edits the tokens of `{text}`, and a whole prompt does not say which they are");
+    let help = match columns {
+        [only] => format!("leave out `--raw`: the text is then that of `{only}`, and the template makes the prompt"),
+        _ => format!(
+            "measure it by an `eval` of its spec: its template takes {}, and a prompt gives one text",
+            if columns.is_empty() { "no column".to_owned() } else { format!("the columns {}", columns.join(", ")) }
+        ),
+    };
+    Box::new(Diagnostic::new(Code::BadArguments, message).help(help))
 }
 
 fn read_stdin() -> Result<String> {

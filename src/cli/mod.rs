@@ -12,6 +12,7 @@ mod fix;
 mod fmt;
 mod generate;
 mod init;
+mod lsp;
 mod output;
 mod plan;
 mod progress;
@@ -50,5 +51,6 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Schema(_) => schema::schema(&output),
         Command::Doctor(arguments) => doctor::doctor(arguments, &session, &output),
         Command::Completions(arguments) => completions::completions(arguments, &output),
+        Command::Lsp(_) => lsp::lsp(session.world, &output),
     }
 }

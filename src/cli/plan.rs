@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 /// Prints the plan of a spec.
 pub fn plan(arguments: &PlanArgs, world: &dyn World, output: &Output) -> ExitCode {
-    let compiled = compile(&arguments.spec, world);
+    let compiled = compile(&arguments.spec, &arguments.settings, world);
     let plan = match select(&compiled, arguments.experiment.as_deref(), arguments.means.means(), output) {
         Ok(plan) => plan,
         Err(code) => return code,
@@ -20,9 +20,7 @@ pub fn plan(arguments: &PlanArgs, world: &dyn World, output: &Output) -> ExitCod
     if arguments.json {
         output.data(&format!("{}\n", digest::json(&plan)));
     } else {
-        let texts: Vec<String> =
-            plan.experiments.iter().map(|experiment| report::plan::text(experiment, output.style())).collect();
-        output.data(&texts.join("\n"));
+        output.data(&report::plan::whole(&plan, output.style()));
     }
     ExitCode::SUCCESS
 }
@@ -40,6 +38,7 @@ pub fn select(compiled: &Compiled, experiment: Option<&str>, means: Means, outpu
     if let Some(name) = experiment {
         let names: Vec<String> = plan.experiments.iter().map(|experiment| experiment.name.clone()).collect();
         plan.experiments.retain(|experiment| experiment.name == name);
+        plan.sweeps.retain(|sweep| sweep.experiment == name);
         if plan.experiments.is_empty() {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let help = suggest::did_you_mean(name, names).unwrap_or_else(|| "it has none".to_owned());

@@ -10,9 +10,10 @@ use crate::diag::{Code, Diagnostic};
 use crate::digest;
 use crate::execute::experiment::{self, Outcome, Run};
 use crate::execute::loaded::Models;
-use crate::plan::Plan;
 use crate::plan::passes::Passes;
-use crate::report::{table, units};
+use crate::plan::{Experiment, Plan, PointValue};
+use crate::report::{expectations, sweep, table, units};
+use crate::store::result::RunResult;
 use crate::watch::Watcher;
 use crate::world::World;
 use serde::Serialize;
@@ -53,8 +54,11 @@ fn watch(arguments: &RunArgs, session: &Session, models: &mut Models, output: &O
 #[derive(Serialize)]
 struct Report<'a> {
     experiment: &'a str,
+    /// The values of its sweep.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    point: &'a [PointValue],
     folder: &'a Path,
-    result: &'a crate::store::result::RunResult,
+    result: &'a RunResult,
 }
 
 fn once(
@@ -64,7 +68,7 @@ fn once(
     watcher: Option<&mut Watcher>,
     output: &Output,
 ) -> ExitCode {
-    let mut compiled = compile(&arguments.spec, &session.world);
+    let mut compiled = compile(&arguments.spec, &arguments.settings, &session.world);
     if let Some(watcher) = watcher {
         // Before the run: what is saved while it goes on is reported after it.
         watcher.update(session.world.touched().into_iter().chain([arguments.spec.clone()]));
@@ -84,21 +88,17 @@ fn once(
                 return ExitCode::from(3);
             }
         }
-        let shown = std::mem::replace(&mut compiled, compile(&arguments.spec, &session.world)).diagnostics;
+        let shown =
+            std::mem::replace(&mut compiled, compile(&arguments.spec, &arguments.settings, &session.world)).diagnostics;
         compiled.diagnostics.retain(|diagnostic| !shown.contains(diagnostic));
         plan = match select(&compiled, arguments.experiment.as_deref(), arguments.means.means(), output) {
             Ok(plan) => plan,
             Err(code) => return code,
         };
     }
-    let mut outcomes = Vec::new();
-    for experiment in &plan.experiments {
-        output.note(&format!(
-            "{}  ({} parameters, {} of the model)",
-            experiment.name,
-            units::count(experiment.parameters.interventions),
-            units::small_percent(experiment.parameters.share)
-        ));
+    let mut outcomes: Vec<Option<Outcome>> = Vec::new();
+    for (number, experiment) in plan.experiments.iter().enumerate() {
+        output.note(&heading(experiment));
         let mut progress = Progress::new(output);
         let outcome = interruptible(|interrupt| {
             experiment::run(Run {
@@ -118,24 +118,73 @@ fn once(
         }
         match outcome {
             Ok(outcome) => {
-                show(&outcome, arguments, output);
+                show(&outcome, experiment, arguments, output);
                 if outcome.interrupted {
                     let again = again(arguments);
                     output.note(&format!("interrupted {}; `{again}` goes on from there", progress.under_way()));
                     return ExitCode::from(130);
                 }
-                outcomes.push(outcome);
+                outcomes.push(Some(outcome));
             }
             Err(diagnostic) => {
                 output.failure(&at_its_line(*diagnostic, &compiled, &experiment.name), &compiled.sources);
-                return ExitCode::from(3);
+                if arguments.fail_fast || experiment.point.is_empty() {
+                    return ExitCode::from(3);
+                }
+                outcomes.push(None);
             }
         }
+        show_sweep(&plan, number, &outcomes, arguments, output);
     }
     if arguments.json {
         output.data(&format!("{}\n", reports(&plan, &outcomes)));
     }
-    ExitCode::SUCCESS
+    if outcomes.iter().any(Option::is_none) {
+        return ExitCode::from(3);
+    }
+    // The plan may be of one experiment alone.
+    let planned = |name: &str| plan.experiments.iter().any(|experiment| experiment.name == name);
+    let checked = compiled.spec.experiments.iter().filter(|checked| planned(&checked.name));
+    let results: Vec<_> = checked.zip(outcomes.iter().flatten().map(|outcome| &outcome.result)).collect();
+    let judged = expectations::judged(&results, &compiled.spec.sweeps);
+    if !judged.is_empty() && !arguments.json {
+        output.data(&expectations::table(&judged).text(output.style()));
+    }
+    if judged.iter().all(|judged| judged.held) { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+/// `name  [train.lr = 1e-3]  (4 112 parameters, 0.456 % of the model)`
+fn heading(experiment: &Experiment) -> String {
+    let point = match experiment.point.as_slice() {
+        [] => String::new(),
+        point => format!("[{}]  ", sweep::label(point)),
+    };
+    format!(
+        "{}  {point}({} parameters, {} of the model)",
+        experiment.name,
+        units::count(experiment.parameters.interventions),
+        units::small_percent(experiment.parameters.share)
+    )
+}
+
+/// After the last point of a sweep, the table of all.
+fn show_sweep(plan: &Plan, number: usize, outcomes: &[Option<Outcome>], arguments: &RunArgs, output: &Output) {
+    let Some(experiment) = plan.experiments.get(number) else { return };
+    let last = plan.experiments.get(number + 1).is_none_or(|next| next.name != experiment.name);
+    let Some(swept) = plan.sweeps.iter().find(|sweep| last && sweep.experiment == experiment.name) else { return };
+    let points = plan.experiments.iter().zip(outcomes).filter(|(point, _)| point.name == experiment.name);
+    let points: Vec<_> = points
+        .map(|(point, outcome)| (point.point.as_slice(), outcome.as_ref().map(|outcome| &outcome.result)))
+        .collect();
+    if arguments.json {
+        return;
+    }
+    output.data(&sweep::results(swept, &points).text(output.style()));
+    if let Some(select) = &swept.select {
+        let extreme = if select.highest { "highest" } else { "lowest" };
+        let metric = select.metric.name();
+        output.note(&format!("* the {extreme} mean of eval.{}.{metric} over seeds", select.eval));
+    }
 }
 
 /// The command that goes on with an interrupted run.
@@ -147,6 +196,9 @@ fn again(arguments: &RunArgs) -> String {
     let mut command = format!("reftc run {}", quoted(&arguments.spec.to_string_lossy()));
     if let Some(name) = &arguments.experiment {
         command.push_str(&format!(" --experiment {}", quoted(name)));
+    }
+    for setting in &arguments.settings {
+        command.push_str(&format!(" --set {}", quoted(setting)));
     }
     if arguments.means.passes != Passes::ALL {
         command.push_str(&format!(" --passes {}", arguments.means.passes));
@@ -160,20 +212,20 @@ fn again(arguments: &RunArgs) -> String {
     command
 }
 
-fn reports(plan: &Plan, outcomes: &[Outcome]) -> String {
-    let reports = plan.experiments.iter().zip(outcomes).map(|(experiment, outcome)| Report {
-        experiment: &experiment.name,
-        folder: &outcome.folder,
-        result: &outcome.result,
+fn reports(plan: &Plan, outcomes: &[Option<Outcome>]) -> String {
+    let reports = plan.experiments.iter().zip(outcomes).filter_map(|(experiment, outcome)| {
+        let Outcome { folder, result, .. } = outcome.as_ref()?;
+        Some(Report { experiment: &experiment.name, point: &experiment.point, folder, result })
     });
     digest::json(&reports.collect::<Vec<_>>())
 }
 
-fn show(outcome: &Outcome, arguments: &RunArgs, output: &Output) {
+fn show(outcome: &Outcome, experiment: &Experiment, arguments: &RunArgs, output: &Output) {
     if outcome.up_to_date {
         output.note("up to date: every stage was finished before (`--force` runs them again)");
     }
-    if !arguments.json && !outcome.result.evals.is_empty() && !outcome.interrupted {
+    let alone = experiment.point.is_empty();
+    if alone && !arguments.json && !outcome.result.evals.is_empty() && !outcome.interrupted {
         output.data(&table::results(&outcome.result.evals).text(output.style()));
     }
     output.note(&format!("run folder: {}", outcome.folder.display()));

@@ -145,13 +145,10 @@ impl Encoded {
             }
             report.cut_prompts.add(row.row);
             let from = if split.overlong == Overlong::CutLeft { start } else { row.prompt_tokens - excess };
-            for part in std::iter::once(&mut row.ids).chain(row.choices.iter_mut().map(|choice| &mut choice.ids)) {
-                part.drain(from..from + excess);
-            }
-            row.prompt_tokens -= excess;
+            row.take_out(from..from + excess);
+            row.choices.iter_mut().for_each(|choice| choice.take_out(from..from + excess));
         }
         for choice in &mut row.choices {
-            choice.prompt_tokens = row.prompt_tokens;
             // The row has it already.
             choice.prompt.clear();
             report.tokens += choice.ids.len() as u64;

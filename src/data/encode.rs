@@ -1,13 +1,16 @@
 //! From rows to tokens: what a model is trained on, and what it is asked.
 
-use super::chat::{ChatMessage, ChatTemplate};
+use super::chat::ChatTemplate;
+use super::positions::{PromptText, RowTokens};
 use super::report::EncodeReport;
 use super::rows::Rows;
-use super::template::{self, Missing, Template};
+use super::spans::Spans;
+use super::split::{Overlong, Split};
+use super::texts::{Failure, Writer};
 use super::tokenizer::Tokenizer;
 use crate::diag::{Code, Diagnostic, Result};
-use crate::plan::{Overlong, Split};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// A split as tokens, with what was found out on the way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,12 +32,27 @@ pub struct EncodedRow {
     /// The rendered texts, uncut; the target without its end token.
     pub prompt: String,
     pub target: String,
+    /// Where the prompt's tokens and the parts of its template stand in its text.
+    pub spans: Spans,
     /// Where an evaluation scores choices: prompt and choice, a row for each. The row itself holds the prompt alone then, and
     /// its gold as the target.
     pub choices: Vec<EncodedRow>,
 }
 
 impl EncodedRow {
+    /// What segments that name these texts ask of the row, of which the first `all` tokens are looked at; `None` where a chat template
+    /// hides where the texts stand.
+    pub fn tokens(&self, all: usize, texts: &[PromptText]) -> Option<RowTokens> {
+        self.spans.row(self.prompt_tokens, all, texts)
+    }
+
+    /// Takes tokens out of the prompt.
+    pub(super) fn take_out(&mut self, tokens: Range<usize>) {
+        self.ids.drain(tokens.clone());
+        self.spans.tokens.drain(tokens.clone());
+        self.prompt_tokens -= tokens.len();
+    }
+
     /// Tokens that a loss is taken on. A first token that nothing precedes is never predicted.
     pub fn supervised(&self) -> usize {
         self.ids.len().saturating_sub(self.prompt_tokens.max(1))
@@ -52,7 +70,7 @@ impl EncodedRow {
 /// A row without a value that the templates use (E0405), `chat` without a chat template or refused by it (E0310), no end token, or
 /// text that the tokenizer cannot encode (E0304).
 pub fn encode_split(rows: &Rows, split: &Split, tokenizer: &Tokenizer, chat: Option<&ChatTemplate>) -> Result<Encoded> {
-    encode(rows, &Encoder { rows, split, tokenizer, chat, with_target: true })
+    encode(rows, &Encoder::new(rows, split, tokenizer, chat, true))
 }
 
 /// Tokens of the prompts alone, for generation; `max_length` is for the prompt then. Errors are those of [`encode_split`].
@@ -62,7 +80,7 @@ pub fn encode_prompts(
     tokenizer: &Tokenizer,
     chat: Option<&ChatTemplate>,
 ) -> Result<Encoded> {
-    encode(rows, &Encoder { rows, split, tokenizer, chat, with_target: false })
+    encode(rows, &Encoder::new(rows, split, tokenizer, chat, false))
 }
 
 fn encode(rows: &Rows, encoder: &Encoder<'_>) -> Result<Encoded> {
@@ -97,18 +115,8 @@ struct Encoder<'a> {
     rows: &'a Rows,
     split: &'a Split,
     tokenizer: &'a Tokenizer,
-    chat: Option<&'a ChatTemplate>,
+    writer: Writer<'a>,
     with_target: bool,
-}
-
-/// The texts of a row, and the special tokens around them.
-struct Texts<'a> {
-    start: &'a [u32],
-    prompt: String,
-    /// What follows the prompt, as text and then perhaps one token.
-    continuation: String,
-    end: Option<u32>,
-    target: String,
 }
 
 /// One row and what the report says about it.
@@ -125,93 +133,43 @@ struct Draft {
     split_token: bool,
 }
 
-/// Why a row gave no tokens.
-enum Failure {
-    /// It has no value for this column.
-    Missing(String),
-    /// Its text cannot be rendered or encoded.
-    Row(Box<Diagnostic>),
-    /// Something that has nothing to do with the row.
-    Split(Box<Diagnostic>),
-}
-
-impl From<Missing> for Failure {
-    fn from(missing: Missing) -> Self {
-        Failure::Missing(missing.0)
+impl<'a> Encoder<'a> {
+    fn new(
+        rows: &'a Rows,
+        split: &'a Split,
+        tokenizer: &'a Tokenizer,
+        chat: Option<&'a ChatTemplate>,
+        with_target: bool,
+    ) -> Self {
+        let writer = Writer::new(rows, split, tokenizer, chat, with_target);
+        Self { rows, split, tokenizer, writer, with_target }
     }
-}
 
-impl From<Box<Diagnostic>> for Failure {
-    fn from(diagnostic: Box<Diagnostic>) -> Self {
-        Failure::Row(diagnostic)
-    }
-}
-
-impl Encoder<'_> {
     fn row(&self, row: usize) -> std::result::Result<Draft, Failure> {
-        let texts = self.texts(row)?;
-        let prompt = self.ids(texts.start, &texts.prompt)?;
-        let (mut ids, mut empty_target) = (prompt.clone(), false);
+        let texts = self.writer.write(row)?;
+        let start = texts.start;
+        let (ids, placed) = match self.with_target {
+            true => self.tokenizer.encode_placed(&format!("{}{}", texts.prompt, texts.continuation))?,
+            false => self.tokenizer.encode_placed(&texts.prompt)?,
+        };
+        let mut ids = [start, ids.as_slice()].concat();
+        let (mut prompt_tokens, mut empty_target, mut split_token) = (ids.len(), false, false);
         if self.with_target {
-            ids = self.ids(texts.start, &format!("{}{}", texts.prompt, texts.continuation))?;
+            let prompt = [start, self.tokenizer.encode(&texts.prompt, false)?.as_slice()].concat();
             // Where the target is all that follows the prompt, tokens after the prompt's are the target's.
             let seen = texts.continuation == texts.target && ids.len() > prompt.len();
             empty_target = !seen && self.tokenizer.encode(&texts.target, false)?.is_empty();
+            split_token = !ids.starts_with(&prompt);
+            prompt_tokens = prompt.len();
         }
-        let split_token = !ids.starts_with(&prompt);
         ids.extend(texts.end);
-        let prompt_tokens = prompt.len().min(ids.len());
-        let encoded =
-            EncodedRow { row, ids, prompt_tokens, prompt: texts.prompt, target: texts.target, choices: Vec::new() };
-        Ok(self.cut(encoded, texts.start.len(), empty_target, split_token))
-    }
-
-    fn texts(&self, row: usize) -> std::result::Result<Texts<'_>, Failure> {
-        let Template::Text(target) = &self.split.target else {
-            let message = "the target is a chat, but must be a text";
-            let help = "write `target = \"{answer}\"`: the model's chat template makes the assistant's turn of it";
-            return Err(Failure::Split(Box::new(Diagnostic::new(Code::BadTemplate, message).help(help))));
-        };
-        let target = template::render(target, self.rows, row)?;
-        match &self.split.prompt {
-            Template::Text(parts) => {
-                let prompt = template::render(parts, self.rows, row)?;
-                let end = if self.split.eos && self.with_target {
-                    Some(self.end_token().map_err(Failure::Split)?)
-                } else {
-                    None
-                };
-                Ok(Texts { start: self.tokenizer.start(), prompt, continuation: target.clone(), end, target })
-            }
-            Template::Chat(messages) => {
-                let chat = self.chat.ok_or_else(|| Failure::Split(no_chat_template()))?;
-                let mut rendered = Vec::with_capacity(messages.len());
-                for message in messages {
-                    let content = template::render(&message.content, self.rows, row)?;
-                    rendered.push(ChatMessage { role: message.role.clone(), content });
-                }
-                if self.with_target {
-                    let turn = chat.turn(&rendered, &target, self.split.eos)?;
-                    Ok(Texts { start: &[], prompt: turn.prompt, continuation: turn.continuation, end: None, target })
-                } else {
-                    let prompt = chat.render(&rendered, true)?;
-                    Ok(Texts { start: &[], prompt, continuation: String::new(), end: None, target })
-                }
-            }
-        }
-    }
-
-    fn end_token(&self) -> Result<u32> {
-        self.tokenizer.end().ok_or_else(|| {
-            let message = "the model has no end token to put after the target";
-            Box::new(Diagnostic::new(Code::TokenizerMismatch, message).help("write `eos = false` in the `data` block"))
-        })
-    }
-
-    fn ids(&self, start: &[u32], text: &str) -> Result<Vec<u32>> {
-        let mut ids = start.to_vec();
-        ids.extend(self.tokenizer.encode(text, false)?);
-        Ok(ids)
+        prompt_tokens = prompt_tokens.min(ids.len());
+        let mut tokens: Vec<_> = std::iter::repeat_n(0..0, start.len()).chain(placed).collect();
+        tokens.resize(prompt_tokens, 0..0);
+        let spans = Spans { tokens, parts: texts.parts.map(Into::into) };
+        let (prompt, target) = (texts.prompt, texts.target);
+        let encoded = EncodedRow { row, ids, prompt_tokens, prompt, target, spans, choices: Vec::new() };
+        Ok(self.cut(encoded, start.len(), empty_target, split_token))
     }
 
     /// Applies `max_length`; the first `start` tokens of a prompt stay when it is cut from the left.
@@ -223,11 +181,11 @@ impl Encoder<'_> {
         if overlong && self.split.overlong == Overlong::CutLeft {
             let start = start.min(uncut_prompt).min(limit);
             let taken = (uncut - limit).min(uncut_prompt - start);
-            encoded.ids.drain(start..start + taken);
-            encoded.prompt_tokens -= taken;
+            encoded.take_out(start..start + taken);
         }
         if !drop {
             encoded.ids.truncate(limit);
+            encoded.spans.tokens.truncate(limit);
             encoded.prompt_tokens = encoded.prompt_tokens.min(limit);
         }
         let target_tokens = encoded.ids.len() - encoded.prompt_tokens;

@@ -8,6 +8,7 @@
 
 pub mod answer;
 pub mod chat;
+mod chat_places;
 pub mod choices;
 pub mod encode;
 pub mod form;
@@ -19,6 +20,10 @@ pub mod report;
 pub mod row_bytes;
 pub mod rows;
 pub mod source;
+pub mod spans;
 pub mod split;
 pub mod template;
+pub mod text_report;
+mod texts;
+pub mod token_set;
 pub mod tokenizer;

@@ -1,6 +1,6 @@
 //! What tokenising a split found out: numbers that the checker warns about and the planner counts with.
 
-use super::positions::Segment;
+use super::positions::{RowTokens, Segment};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter};
@@ -73,20 +73,19 @@ pub struct EncodeReport {
     pub shared_start: usize,
 }
 
-/// Rows with as many prompt tokens and as many tokens in all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Rows whose tokens positions cannot tell apart: as many in the prompt, as many in all, and the same ones of each text that is asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowShape {
-    pub prompt: usize,
-    pub tokens: usize,
+    pub row: RowTokens,
     pub rows: usize,
 }
 
-/// How one segment fits the prompts of a split.
+/// How one segment fits the rows of a split.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SegmentFit {
     /// Prompts too short for the whole segment.
     pub clipped: Count,
-    /// Prompts in which the segment edits nothing.
+    /// Rows in which the segment edits nothing.
     pub empty: Count,
 }
 
@@ -104,16 +103,17 @@ impl EncodeReport {
         if self.kept() == 0 { 0.0 } else { self.tokens as f64 / self.kept() as f64 }
     }
 
-    /// How a segment fits the prompts of the rows that were kept.
-    pub fn fit(&self, segment: Segment) -> SegmentFit {
+    /// How a segment that names no text fits the rows that were kept, whose last token is never an input.
+    pub fn fit(&self, segment: &Segment) -> SegmentFit {
         let mut fit = SegmentFit::default();
-        for (&tokens, rows) in &self.lengths {
-            let add = |count: &mut Count| rows.values().for_each(|&rows| count.merge(rows));
-            if segment.is_clipped(tokens) {
-                add(&mut fit.clipped);
-            }
-            if segment.resolve(tokens).is_empty() {
-                add(&mut fit.empty);
+        for (&prompt, rows) in &self.lengths {
+            for (&tokens, &count) in rows {
+                if segment.is_clipped(prompt) {
+                    fit.clipped.merge(count);
+                }
+                if segment.resolve(&RowTokens::new(prompt, tokens.saturating_sub(1))).is_empty() {
+                    fit.empty.merge(count);
+                }
             }
         }
         fit
@@ -122,6 +122,7 @@ impl EncodeReport {
     /// The shapes of the rows that were kept, in their order.
     pub fn shapes(&self) -> Vec<RowShape> {
         let rows = self.lengths.iter().flat_map(|(&prompt, rows)| rows.iter().map(move |row| (prompt, row)));
-        rows.map(|(prompt, (&tokens, count))| RowShape { prompt, tokens, rows: count.rows }).collect()
+        rows.map(|(prompt, (&tokens, count))| RowShape { row: RowTokens::new(prompt, tokens), rows: count.rows })
+            .collect()
     }
 }

@@ -106,13 +106,8 @@ fn place(text: &str) -> Result<(&str, usize), TemplateError> {
         ));
     };
     let name = &text[1..end];
-    let plain = |name: &str| {
-        let mut characters = name.chars();
-        characters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
-            && characters.all(|character| character.is_alphanumeric() || character == '_')
-    };
     let trimmed = name.trim();
-    if plain(name) {
+    if is_plain(name) {
         Ok((name, end + 1))
     } else if trimmed.is_empty() {
         Err(error(
@@ -120,7 +115,7 @@ fn place(text: &str) -> Result<(&str, usize), TemplateError> {
             "a place of the template names no column",
             "write `{column}`, or `{{` and `}}` for braces in the text".to_string(),
         ))
-    } else if plain(trimmed) {
+    } else if is_plain(trimmed) {
         Err(error(0..end + 1, "spaces surround the column's name", format!("write `{{{trimmed}}}`")))
     } else {
         let help = format!(
@@ -128,6 +123,13 @@ fn place(text: &str) -> Result<(&str, usize), TemplateError> {
         );
         Err(error(0..end + 1, "a column name of letters, digits and `_` must stand between the braces", help))
     }
+}
+
+/// Whether a column's name stands without quotes: letters, digits and `_`, not beginning with a digit.
+pub fn is_plain(name: &str) -> bool {
+    let mut characters = name.chars();
+    characters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
+        && characters.all(|character| character.is_alphanumeric() || character == '_')
 }
 
 impl TemplateError {
@@ -148,6 +150,58 @@ impl Template {
             }
         }
         found
+    }
+
+    /// The columns whose text the template writes, each once: those that only decide between texts are not among them.
+    pub fn written_columns(&self) -> Vec<&str> {
+        let columns = self.written().into_iter().filter_map(|part| match part {
+            Part::Column(name) => Some(name.as_str()),
+            _ => None,
+        });
+        each_once(columns)
+    }
+
+    /// The constant texts that the template writes, each once.
+    pub fn constants(&self) -> Vec<&str> {
+        let texts = self.written().into_iter().filter_map(|part| match part {
+            Part::Text(text) => Some(text.as_str()),
+            _ => None,
+        });
+        each_once(texts)
+    }
+
+    /// The texts and columns of all branches.
+    fn written(&self) -> Vec<&Part> {
+        let mut found = Vec::new();
+        match self {
+            Template::Text(parts) => collect_written(parts, &mut found),
+            Template::Chat(messages) => {
+                messages.iter().for_each(|message| collect_written(&message.content, &mut found))
+            }
+        }
+        found
+    }
+}
+
+fn each_once<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    texts.for_each(|text| {
+        if !found.contains(&text) {
+            found.push(text);
+        }
+    });
+    found
+}
+
+fn collect_written<'a>(parts: &'a [Part], found: &mut Vec<&'a Part>) {
+    for part in parts {
+        match part {
+            Part::Text(_) | Part::Column(_) => found.push(part),
+            Part::When { then, otherwise, .. } => {
+                collect_written(then, found);
+                collect_written(otherwise, found);
+            }
+        }
     }
 }
 
@@ -170,27 +224,46 @@ fn collect_columns<'a>(parts: &'a [Part], found: &mut Vec<&'a str>) {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing(pub String);
 
+/// The text that a template gives for a row, and the texts and columns that it was put together from.
+pub struct Rendered<'a> {
+    pub text: String,
+    /// Each with its bytes of the text, in their order.
+    pub parts: Vec<(&'a Part, Range<usize>)>,
+}
+
 /// The text that a template gives for a row.
 ///
 /// # Errors
 /// The first column that the row has no value for. In the condition of a `when` a missing value is blank, and the branch
 /// that is not taken needs no values.
 pub fn render(parts: &[Part], rows: &Rows, row: usize) -> Result<String, Missing> {
-    let mut text = String::new();
-    write(parts, rows, row, &mut text)?;
-    Ok(text)
+    render_parts(parts, rows, row).map(|rendered| rendered.text)
 }
 
-fn write(parts: &[Part], rows: &Rows, row: usize, text: &mut String) -> Result<(), Missing> {
+/// As [`render`], with the places of the parts.
+///
+/// # Errors
+/// Those of [`render`].
+pub fn render_parts<'a>(parts: &'a [Part], rows: &Rows, row: usize) -> Result<Rendered<'a>, Missing> {
+    let mut rendered = Rendered { text: String::new(), parts: Vec::new() };
+    write(parts, rows, row, &mut rendered)?;
+    Ok(rendered)
+}
+
+fn write<'a>(parts: &'a [Part], rows: &Rows, row: usize, rendered: &mut Rendered<'a>) -> Result<(), Missing> {
     for part in parts {
-        match part {
-            Part::Text(plain) => text.push_str(plain),
-            Part::Column(name) => text.push_str(rows.value(row, name).ok_or_else(|| Missing(name.clone()))?),
+        let text = match part {
+            Part::Text(plain) => plain,
+            Part::Column(name) => rows.value(row, name).ok_or_else(|| Missing(name.clone()))?,
             Part::When { condition, then, otherwise } => {
                 let taken = if is_blank(condition, rows, row) { otherwise } else { then };
-                write(taken, rows, row, text)?;
+                write(taken, rows, row, rendered)?;
+                continue;
             }
-        }
+        };
+        let start = rendered.text.len();
+        rendered.text.push_str(text);
+        rendered.parts.push((part, start..rendered.text.len()));
     }
     Ok(())
 }

@@ -2,12 +2,15 @@
 
 use crate::diag::{Code, Diagnostic, Result};
 use rayon::prelude::*;
+use std::ops::Range;
+use tokenizers::PostProcessorWrapper;
 
 /// A model's tokenizer: never truncates, never pads.
 #[derive(Debug)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     start: Vec<u32>,
+    finish: Vec<u32>,
     beginning: Option<u32>,
     end: Option<u32>,
 }
@@ -26,10 +29,18 @@ impl Tokenizer {
                 return Err(Box::new(Diagnostic::new(Code::TokenizerMismatch, message)));
             }
         }
-        let mut tokenizer = Self { inner, start: Vec::new(), beginning, end };
-        let (plain, full) = (tokenizer.encode("a", false)?, tokenizer.encode("a", true)?);
+        let full = inner.encode_fast("a", true).map_err(|error| failed("cannot encode a text", &error))?;
+        let (full, mut finish) = (full.get_ids().to_vec(), Vec::new());
+        // What it does beside adding special tokens is to take white space out of the places of tokens, which must be exact.
+        inner.with_post_processor(None::<PostProcessorWrapper>);
+        let mut tokenizer = Self { inner, start: full.clone(), finish: Vec::new(), beginning, end };
+        let plain = tokenizer.encode("a", false)?;
         let before = (0..full.len()).find(|&at| full[at..].starts_with(&plain)).filter(|_| !plain.is_empty());
-        tokenizer.start = full[..before.unwrap_or(full.len())].to_vec();
+        if let Some(before) = before {
+            tokenizer.start = full[..before].to_vec();
+            finish = full[before + plain.len()..].to_vec();
+        }
+        tokenizer.finish = finish;
         Ok(tokenizer)
     }
 
@@ -39,8 +50,20 @@ impl Tokenizer {
     /// # Errors
     /// E0304 where the tokenizer has no token for a piece of the text.
     pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>> {
-        let encoding = self.inner.encode_fast(text, special).map_err(|error| failed("cannot encode a text", &error))?;
-        Ok(encoding.get_ids().to_vec())
+        let encoding = self.inner.encode_fast(text, false).map_err(|error| failed("cannot encode a text", &error))?;
+        let ids = encoding.get_ids();
+        Ok(if special { [self.start.as_slice(), ids, &self.finish].concat() } else { ids.to_vec() })
+    }
+
+    /// The ids of a text without special tokens around it, and the bytes that each of them stands for. Several tokens of one character have
+    /// all its bytes each; a token that the text has nothing for has none.
+    ///
+    /// # Errors
+    /// Those of [`Tokenizer::encode`].
+    pub fn encode_placed(&self, text: &str) -> Result<(Vec<u32>, Vec<Range<u32>>)> {
+        let encoding = self.inner.encode(text, false).map_err(|error| failed("cannot encode a text", &error))?;
+        let places = encoding.get_offsets().iter().map(|&(start, end)| start as u32..end as u32);
+        Ok((encoding.get_ids().to_vec(), places.collect()))
     }
 
     /// The ids of many texts, in their order, on all threads.

@@ -67,6 +67,8 @@ codes! {
     ConflictingFields = "E0211", "conflicting-fields";
     BadChoices = "E0212", "bad-choices";
     NothingInherited = "E0213", "nothing-inherited";
+    SelectedOnReported = "E0214", "selected-on-reported";
+    ExpectationViolated = "E0215", "expectation-violated";
     // The model and what it allows
     ModelNotFound = "E0301", "model-not-found";
     ModelUnreadable = "E0302", "model-unreadable";
@@ -101,6 +103,7 @@ codes! {
     // Warnings
     UnusedName = "W0101", "unused-name";
     NothingToRun = "W0102", "nothing-to-run";
+    TwinPoints = "W0103", "twin-points";
     OverlongPrompts = "W0401", "overlong-prompts";
     ClippedPositions = "W0402", "clipped-positions";
     DroppedRows = "W0403", "dropped-rows";
@@ -109,6 +112,7 @@ codes! {
     OverlappingRows = "W0406", "overlapping-rows";
     UnscorableGold = "W0407", "unscorable-gold";
     DeadIntervention = "W0408", "dead-intervention";
+    MissingPositions = "W0409", "missing-positions";
     TrailingSpace = "W0410", "trailing-space";
     CacheUnwritable = "W0501", "cache-unwritable";
 }

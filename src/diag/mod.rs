@@ -197,6 +197,13 @@ impl Sink {
         }
     }
 
+    /// Sets the note of the finding of that number, unless it has one.
+    pub fn note(&mut self, at: usize, text: &str) {
+        if let Some(diagnostic) = self.found.get_mut(at) {
+            diagnostic.note.get_or_insert_with(|| text.to_owned());
+        }
+    }
+
     /// Adds a label to every finding from number `first` on that has a place, and not this one already.
     pub fn label_from(&mut self, first: usize, span: Span, text: &str) {
         for diagnostic in self.found.iter_mut().skip(first) {
@@ -214,6 +221,11 @@ impl Sink {
     /// Whether any finding is an error.
     pub fn has_errors(&self) -> bool {
         self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// Whether there is an error at exactly this place.
+    pub fn has_error_at(&self, span: Span) -> bool {
+        self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error && diagnostic.span() == Some(span))
     }
 
     /// The findings in the order of their places; those without a place come last.

@@ -54,7 +54,7 @@ impl LossBatch {
 /// What of an encoded row goes into the model where its target is predicted.
 pub fn input(row: &EncodedRow) -> Input<'_> {
     let tokens = &row.ids[..row.ids.len().saturating_sub(1)];
-    Input { tokens, prompt_tokens: row.prompt_tokens, row: row.row }
+    Input { row, tokens }
 }
 
 /// How the rows of an epoch become optimizer steps.

@@ -5,13 +5,14 @@ use super::constants::ConstantRows;
 use super::loaded::LoadedModel;
 use super::pack::{PackRow, Packed};
 use super::works::{RowWork, Use, Works};
+use crate::data::encode::EncodedRow;
 use crate::digest;
 use crate::model::decoder::Decoder;
 use crate::model::device;
 use crate::plan::passes::Passes;
 use crate::plan::{Experiment, Intervention, NUMERICS};
 use crate::store::frozen::FrozenCache;
-use candle_core::Result;
+use candle_core::{Result, bail};
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -28,11 +29,9 @@ pub struct Engine<'a> {
 /// A row on its way into a forward pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
+    pub row: &'a EncodedRow,
     /// All tokens that go in: the prompt, then what of the target is an input.
     pub tokens: &'a [u32],
-    pub prompt_tokens: usize,
-    /// The number of the row in its split.
-    pub row: usize,
 }
 
 /// Rows of a pass whose constants were found in the cache, and rows that have constants.
@@ -86,16 +85,26 @@ impl<'a> Engine<'a> {
         self.works.passes()
     }
 
-    /// Tokens of a row that every step works on, in the block that works most.
-    pub fn worked_tokens(&self, prompt_tokens: usize, inputs: usize) -> usize {
-        let work = self.works.of(prompt_tokens, inputs, Use::Losses);
-        work.work.blocks.iter().map(|block| block.input.len()).max().unwrap_or(0)
+    /// Tokens of a row that every step works on, in the block that works most; all where that cannot be told, which packing will say.
+    pub fn worked_tokens(&self, input: Input<'_>) -> usize {
+        self.work(input, Use::Losses).map_or(input.tokens.len(), |work| {
+            work.work.blocks.iter().map(|block| block.input.len()).max().unwrap_or(0)
+        })
+    }
+
+    fn work(&self, Input { row, tokens }: Input<'_>, purpose: Use) -> Result<Arc<RowWork>> {
+        match row.tokens(tokens.len(), self.works.texts()) {
+            Some(row) => Ok(self.works.of(row, purpose)),
+            None => bail!(
+                "the model's chat template does not write the messages of row {} as they are given, so that it cannot be told where the texts stand that are edited",
+                row.row + 1
+            ),
+        }
     }
 
     /// Packs rows for one forward pass; constants are found or computed.
     pub fn pack(&self, rows: &[Input<'_>], purpose: Use) -> Result<(Packed, Reuse)> {
-        let work = |row: &Input<'_>| self.works.of(row.prompt_tokens, row.tokens.len(), purpose);
-        let works: Vec<Arc<RowWork>> = rows.iter().map(work).collect();
+        let works = rows.iter().map(|row| self.work(*row, purpose)).collect::<Result<Vec<Arc<RowWork>>>>()?;
         let with_work: Vec<(&[u32], &RowWork)> =
             rows.iter().map(|row| row.tokens).zip(works.iter().map(|work| &**work)).collect();
         let found = self.constants.of(&with_work)?;
@@ -106,7 +115,7 @@ impl<'a> Engine<'a> {
                 reuse.rows += 1;
                 reuse.found += usize::from(reused);
             }
-            ready.push(PackRow { tokens: row.tokens, row: row.row, work, constants });
+            ready.push(PackRow { tokens: row.tokens, row: row.row.row, work, constants });
         }
         let share = self.passes().share && self.passes().pack;
         Ok((Packed::new(self.decoder, &ready, share)?, reuse))

@@ -4,14 +4,16 @@ use super::engine::{Engine, Input};
 use super::pack::Packed;
 use super::works::Use;
 use crate::data::encode::EncodedRow;
+use crate::data::positions::RowTokens;
 use crate::diag::Result;
-use crate::intervention::edits::{BatchEdits, Places};
+use crate::intervention::edits::{BatchEdits, Places, RowPlace};
 use crate::intervention::engine_failed;
 use crate::intervention::formula::Edit;
 use crate::intervention::units::Interventions;
 use crate::model::cache::Cache;
-use crate::model::decoder::{NoEdits, Watch};
+use crate::model::decoder::Watch;
 use crate::model::ops::rows::Selection;
+use crate::model::place::At;
 use candle_core::{Tensor, bail};
 use candle_transformers::generation::LogitsProcessor;
 
@@ -78,6 +80,7 @@ impl<'a> Generator<'a> {
         }
         let (mut logits, mut cache) =
             self.read_prompts(&active.iter().map(|&row| rows[row]).collect::<Vec<_>>(), max_tokens)?;
+        let mut edits = self.edits(&NewPlaces::new(active.len()))?;
         for number in 1.. {
             let chosen = choose(&logits)?;
             let going: Vec<usize> = (0..active.len()).filter(|&slot| !self.ends(chosen[slot])).collect();
@@ -91,8 +94,10 @@ impl<'a> Generator<'a> {
             if going.len() < active.len() {
                 cache.keep(&going);
                 active = going.iter().map(|&slot| active[slot]).collect();
+                edits = self.edits(&NewPlaces::new(active.len()))?;
             }
-            logits = self.read_tokens(&going.iter().map(|&slot| chosen[slot]).collect::<Vec<_>>(), &mut cache)?;
+            logits =
+                self.read_tokens(&going.iter().map(|&slot| chosen[slot]).collect::<Vec<_>>(), &edits, &mut cache)?;
         }
         Ok(outputs)
     }
@@ -102,7 +107,7 @@ impl<'a> Generator<'a> {
     /// Prompts are edited as they are read; later tokens feel it through keys and values.
     fn read_prompts(&self, rows: &[&EncodedRow], max_tokens: usize) -> candle_core::Result<(Tensor, Cache)> {
         let decoder = self.engine.decoder;
-        let input = rows.iter().map(|row| Input { tokens: &row.ids, prompt_tokens: row.prompt_tokens, row: row.row });
+        let input = rows.iter().map(|row| Input { row, tokens: &row.ids });
         let (packed, _) = self.engine.pack(&input.collect::<Vec<_>>(), Use::Decoding)?;
         let lengths: Vec<usize> = rows.iter().map(|row| row.ids.len()).collect();
         let (layers, width) = (decoder.config().layers, decoder.key_width());
@@ -120,10 +125,10 @@ impl<'a> Generator<'a> {
     }
 
     /// Reads one more token of each row: the logits of the next.
-    fn read_tokens(&self, tokens: &[u32], cache: &mut Cache) -> candle_core::Result<Tensor> {
+    fn read_tokens(&self, tokens: &[u32], edits: &BatchEdits, cache: &mut Cache) -> candle_core::Result<Tensor> {
         let decoder = self.engine.decoder;
         let pass = decoder.decoding_pass(tokens, cache)?;
-        let hidden = decoder.run(&pass, &NoEdits, Some(&mut NewTokens { cache }))?;
+        let hidden = decoder.run(&pass, edits, Some(&mut NewTokens { cache }))?;
         cache.advance()?;
         decoder.logits(&hidden)
     }
@@ -132,12 +137,31 @@ impl<'a> Generator<'a> {
         self.engine.decoder.config().eos_tokens.contains(&token)
     }
 
-    /// The edits of the prompts of a pass, without dropout.
+    /// The edits of a pass, without dropout.
     pub(super) fn edits(&self, places: &dyn Places) -> candle_core::Result<BatchEdits> {
         match &self.tuned {
             Some((interventions, edits)) => BatchEdits::new(interventions, edits, places, None),
             None => Ok(BatchEdits::default()),
         }
+    }
+}
+
+/// One new token of each row, as a row of its own behind a prompt of no token: it is edited where decoded tokens are, whatever went before.
+struct NewPlaces(Vec<RowPlace>);
+
+impl NewPlaces {
+    fn new(rows: usize) -> Self {
+        Self((0..rows).map(|row| RowPlace { tokens: RowTokens::new(0, 1), row }).collect())
+    }
+}
+
+impl Places for NewPlaces {
+    fn rows(&self) -> &[RowPlace] {
+        &self.0
+    }
+
+    fn index(&self, _: usize, _: At, row: usize, _: usize) -> Option<u32> {
+        Some(row as u32)
     }
 }
 

@@ -4,7 +4,7 @@ use super::constants::{Constants, Piece};
 use super::lines::{Form, Lines, common_table};
 use super::strands::{Strand, Strands};
 use super::works::RowWork;
-use crate::intervention::edits::{Places, PromptPlace};
+use crate::intervention::edits::{Places, RowPlace};
 use crate::model::branch::{Branch, Run, Source};
 use crate::model::decoder::Decoder;
 use crate::model::ops::rows::Selection;
@@ -31,7 +31,7 @@ pub struct PackRow<'a> {
 pub struct Packed {
     pub pass: Pass,
     strands: Strands,
-    prompts: Vec<PromptPlace>,
+    rows: Vec<RowPlace>,
     /// The tokens at each point, one more than blocks.
     points: Vec<Layout>,
     /// The tokens that leave each block.
@@ -103,9 +103,9 @@ impl Packed {
         };
         let joins = (0..=layers).map(join).collect::<Result<_>>()?;
         let pass = Pass { stages, joins, past, recompute: false };
-        let prompt = |row: &PackRow<'_>| PromptPlace { tokens: row.work.prompt.len(), row: row.row };
-        let prompts = rows.iter().map(prompt).collect();
-        Ok(Self { pass, strands, prompts, points, leaving, branches })
+        let place = |row: &PackRow<'_>| RowPlace { tokens: row.work.row.clone(), row: row.row };
+        let rows = rows.iter().map(place).collect();
+        Ok(Self { pass, strands, rows, points, leaving, branches })
     }
 
     /// The packed index at the last point of a token that the head reads; `None` where it does not.
@@ -129,8 +129,8 @@ impl Packed {
 }
 
 impl Places for Packed {
-    fn prompts(&self) -> &[PromptPlace] {
-        &self.prompts
+    fn rows(&self) -> &[RowPlace] {
+        &self.rows
     }
 
     /// A token that several rows share is edited for its owner alone.

@@ -246,10 +246,7 @@ impl<'a> Trainer<'a> {
         if !self.task.engine.passes().pack {
             return rows.into_iter().map(|row| vec![row]).collect();
         }
-        groups(rows, self.task.plan.fit.pass_tokens, |row| {
-            let input = input(row.row);
-            self.task.engine.worked_tokens(input.prompt_tokens, input.tokens.len())
-        })
+        groups(rows, self.task.plan.fit.pass_tokens, |row| self.task.engine.worked_tokens(input(row.row)))
     }
 
     /// Packs the rows of one forward pass.

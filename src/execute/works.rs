@@ -1,5 +1,6 @@
 //! What the passes of the plan say of an experiment's rows, worked out once for each shape of a row.
 
+use crate::data::positions::{PromptText, RowTokens, texts};
 use crate::model::config::ModelConfig;
 use crate::plan::Intervention;
 use crate::plan::passes::{self, BlockWork, Kept, Passes, Readers, Shape, Work};
@@ -8,6 +9,9 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
+
+/// At most this many shapes of rows are remembered: where positions name texts, no two rows may be alike.
+const KNOWN: usize = 4096;
 
 /// What is done with a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +26,8 @@ pub enum Use {
 #[derive(Clone, Debug)]
 pub struct RowWork {
     pub work: Work,
+    /// The tokens that go in.
+    pub row: RowTokens,
     pub prompt: Range<usize>,
     /// The input tokens behind the prompt.
     pub target: Range<usize>,
@@ -49,13 +55,16 @@ pub struct Works {
     shape: Shape,
     interventions: Vec<Intervention>,
     passes: Passes,
-    known: RefCell<BTreeMap<(usize, usize, Use), Arc<RowWork>>>,
+    texts: Vec<PromptText>,
+    known: RefCell<BTreeMap<Use, BTreeMap<RowTokens, Arc<RowWork>>>>,
 }
 
 impl Works {
     /// Nothing is worked out yet.
     pub fn new(config: &ModelConfig, interventions: &[Intervention], passes: Passes) -> Self {
-        Self { shape: Shape::of(config), interventions: interventions.to_vec(), passes, known: RefCell::default() }
+        let texts = texts(interventions.iter().flat_map(|block| &block.segments));
+        let (shape, interventions) = (Shape::of(config), interventions.to_vec());
+        Self { shape, interventions, passes, texts, known: RefCell::default() }
     }
 
     /// The passes that are on.
@@ -63,30 +72,41 @@ impl Works {
         self.passes
     }
 
-    /// The work on a row whose prompt has `prompt` tokens, of `inputs` that go into the model.
-    pub fn of(&self, prompt: usize, inputs: usize, purpose: Use) -> Arc<RowWork> {
-        let key = (prompt, inputs, purpose);
-        if let Some(known) = self.known.borrow().get(&key) {
+    /// The texts of prompts that the positions name.
+    pub fn texts(&self) -> &[PromptText] {
+        &self.texts
+    }
+
+    /// The work on a row with these tokens, all of which go into the model.
+    pub fn of(&self, row: RowTokens, purpose: Use) -> Arc<RowWork> {
+        if let Some(known) = self.known.borrow().get(&purpose).and_then(|known| known.get(&row)) {
             return known.clone();
         }
-        let work = Arc::new(self.work(prompt, inputs, purpose));
-        self.known.borrow_mut().insert(key, work.clone());
+        let work = Arc::new(self.work(&row, purpose));
+        let mut known = self.known.borrow_mut();
+        let known = known.entry(purpose).or_default();
+        if known.len() >= KNOWN {
+            known.clear();
+        }
+        known.insert(row, work.clone());
         work
     }
 
-    fn work(&self, prompt: usize, inputs: usize, purpose: Use) -> RowWork {
+    fn work(&self, row: &RowTokens, purpose: Use) -> RowWork {
+        let (prompt, inputs) = (row.prompt, row.all);
         let readers = match purpose {
             Use::Losses => Readers::training(prompt, inputs),
             Use::Decoding => Readers::decoding(prompt),
         };
-        let sites = passes::sites(&self.interventions, prompt);
+        // Those without a token too: each stands for its edit.
+        let sites = passes::places(&self.interventions, row);
         let work = passes::work(self.shape, &sites, &readers, self.passes);
         let (prompt, target) = (0..prompt.min(inputs), prompt.min(inputs)..inputs);
         let kept = [work.kept(prompt.clone()), work.kept(target.clone())];
         // Masks of dropout belong to a row.
         let dropped = self.interventions.iter().filter(|block| purpose == Use::Losses && block.dropout > 0.0);
-        let own = dropped.flat_map(|block| &block.segments).map(|segment| segment.resolve(prompt.end));
-        let own = own.filter(|range| !range.is_empty()).map(|range| range.start).min().unwrap_or(prompt.end);
+        let own = dropped.flat_map(|block| &block.segments).filter_map(|segment| segment.resolve(row).first());
+        let own = own.min().unwrap_or(prompt.end).min(prompt.end);
         let done = (0..own).map(|token| {
             let mut hasher = DefaultHasher::new();
             sites.iter().for_each(|site| site.tokens.contains(token).hash(&mut hasher));
@@ -98,6 +118,6 @@ impl Works {
             hasher.finish()
         });
         let done = done.collect();
-        RowWork { work, prompt, target, kept, done }
+        RowWork { work, row: row.clone(), prompt, target, kept, done }
     }
 }

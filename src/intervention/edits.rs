@@ -3,6 +3,7 @@
 use super::dropout::Masked;
 use super::formula::Edit;
 use super::units::{Interventions, Unit};
+use crate::data::positions::RowTokens;
 use crate::model::decoder::BlockHook;
 use crate::model::ops::rows::Selection;
 use crate::model::place::At;
@@ -11,11 +12,11 @@ use std::collections::BTreeMap;
 
 pub use super::dropout::Dropout;
 
-/// The prompt of a row in a forward pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PromptPlace {
-    /// Tokens of the prompt; only these are edited.
-    pub tokens: usize,
+/// A row of a forward pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowPlace {
+    /// Its tokens, as positions see them.
+    pub tokens: RowTokens,
     /// The number of the row in its split.
     pub row: usize,
 }
@@ -23,7 +24,7 @@ pub struct PromptPlace {
 /// Where the tokens of rows lie in a forward pass.
 pub trait Places {
     /// The rows of the pass.
-    fn prompts(&self) -> &[PromptPlace];
+    fn rows(&self) -> &[RowPlace];
 
     /// The packed index that a token of a row has at a place; `None` where the pass does not work on it there, or where it lies with
     /// another row that begins alike and is edited for both.
@@ -136,11 +137,11 @@ impl BlockHook for BatchEdits {
 impl Targets {
     fn of(unit: &Unit, places: &dyn Places) -> Self {
         let (mut indices, mut tokens) = (Vec::new(), Vec::new());
-        for (number, prompt) in places.prompts().iter().enumerate() {
-            for token in unit.positions(prompt.tokens) {
+        for (number, row) in places.rows().iter().enumerate() {
+            for token in unit.positions(&row.tokens).iter() {
                 if let Some(index) = places.index(unit.layer, unit.at, number, token) {
                     indices.push(index);
-                    tokens.push((prompt.row, token));
+                    tokens.push((row.row, token));
                 }
             }
         }

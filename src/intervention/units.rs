@@ -5,7 +5,8 @@ use super::orthogonal::Rotation;
 use super::random::{Key, Purpose, site};
 use super::rotations;
 use super::{Activation, At, Intervention, Kind};
-use crate::data::positions::Segment;
+use crate::data::positions::{RowTokens, Segment};
+use crate::data::token_set::Tokens;
 use candle_core::{Device, Result, Tensor, Var};
 use rand::Rng;
 
@@ -18,7 +19,7 @@ pub struct Unit {
     /// The layer that is edited, and the place in it.
     pub layer: usize,
     pub at: At,
-    /// The prompt tokens that are edited; a token in two of them is edited once.
+    /// The tokens that are edited; a token in two of them is edited once.
     pub segments: Vec<Segment>,
     pub kind: Kind,
     pub activation: Activation,
@@ -142,12 +143,9 @@ impl Unit {
         Edit::new(self.kind.entry(), self.activation, &parameters)
     }
 
-    /// The prompt tokens that the unit edits in a prompt of `tokens` tokens, ascending, each once.
-    pub fn positions(&self, tokens: usize) -> Vec<usize> {
-        let mut positions: Vec<usize> = self.segments.iter().flat_map(|segment| segment.resolve(tokens)).collect();
-        positions.sort_unstable();
-        positions.dedup();
-        positions
+    /// The tokens of a row that the unit edits.
+    pub fn positions(&self, row: &RowTokens) -> Tokens {
+        self.segments.iter().fold(Tokens::none(), |all, segment| all.or(&segment.resolve(row)))
     }
 }
 
@@ -156,7 +154,7 @@ fn places(blocks: &[Intervention]) -> impl Iterator<Item = (&Intervention, usize
     blocks.iter().flat_map(|block| {
         let groups: Vec<Vec<Segment>> = match block.tied {
             true => vec![block.segments.clone()],
-            false => block.segments.iter().map(|segment| vec![*segment]).collect(),
+            false => block.segments.iter().map(|segment| vec![segment.clone()]).collect(),
         };
         let at_layer = move |&layer: &usize| groups.clone().into_iter().map(move |segments| (block, layer, segments));
         block.layers.iter().flat_map(at_layer)

@@ -1,11 +1,13 @@
 //! From the checked spec to the plan: defaults written out, steps and costs counted, stages hashed.
 
 use super::{Cost, Eval, Experiment, Means, Model, Parameters, Plan, Schedule, Train, cost, hash, memory};
-use crate::check::spec::{self, Spec};
+use crate::check::spec::{self, Spec, SplitFacts};
+use crate::data::positions::RowTokens;
 
 /// Lowers every experiment of a spec, to be run by these means.
 pub fn lower(spec: &Spec, means: Means) -> Plan {
-    Plan { experiments: spec.experiments.iter().map(|checked| experiment(checked, means)).collect() }
+    let experiments = spec.experiments.iter().map(|checked| experiment(checked, means)).collect();
+    Plan { experiments, sweeps: spec.sweeps.clone() }
 }
 
 fn experiment(checked: &spec::Experiment, means: Means) -> Experiment {
@@ -16,6 +18,7 @@ fn experiment(checked: &spec::Experiment, means: Means) -> Experiment {
     let mut experiment = Experiment {
         name: checked.name.clone(),
         doc: checked.doc.clone(),
+        point: checked.point.clone(),
         seed: checked.seed,
         model: Model {
             source: checked.model.source.clone(),
@@ -29,10 +32,19 @@ fn experiment(checked: &spec::Experiment, means: Means) -> Experiment {
         passes: means.passes,
         parameters,
         cost: Cost::default(),
+        example: example(&checked.train.split.facts),
         hashes: hash::hashes(checked),
     };
     experiment.cost = cost::estimate(&experiment, &checked.train.split.facts);
     experiment
+}
+
+/// The row with texts whose length is nearest to the mean.
+fn example(facts: &SplitFacts) -> Option<RowTokens> {
+    let rows = facts.shapes.iter().map(|shape| &shape.row).filter(|row| !row.texts.is_empty());
+    let far =
+        |row: &RowTokens| (row.prompt as f64 - facts.mean_prompt).abs() + (row.all as f64 - facts.mean_tokens).abs();
+    rows.min_by(|a, b| far(a).total_cmp(&far(b))).cloned()
 }
 
 fn train(experiment: &spec::Experiment, means: Means) -> Train {

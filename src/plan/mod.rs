@@ -14,12 +14,13 @@ pub use lower::lower;
 use crate::data::answer::Extractor;
 use crate::data::choices::Choices;
 use crate::data::metric::Metric;
+use crate::data::positions::RowTokens;
 use crate::data::template::Template;
 use crate::model::config::{ModelConfig, ModelSource, Precision};
 use passes::Passes;
 use serde::{Deserialize, Serialize};
 
-pub use crate::check::spec::{Optimizer, ScheduleShape, When};
+pub use crate::check::spec::{Optimizer, PointValue, ScheduleShape, Selection, Sweep, When};
 pub use crate::data::split::{Overlong, Split};
 pub use crate::intervention::{Activation, At, Intervention};
 
@@ -27,6 +28,9 @@ pub use crate::intervention::{Activation, At, Intervention};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     pub experiments: Vec<Experiment>,
+    /// The sweeps that some of them are points of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sweeps: Vec<Sweep>,
 }
 
 /// One experiment, every default written out.
@@ -34,6 +38,9 @@ pub struct Plan {
 pub struct Experiment {
     pub name: String,
     pub doc: String,
+    /// The values of its sweep; empty where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub point: Vec<PointValue>,
     pub seed: u64,
     pub model: Model,
     pub interventions: Vec<Intervention>,
@@ -44,6 +51,9 @@ pub struct Experiment {
     pub passes: Passes,
     pub parameters: Parameters,
     pub cost: Cost,
+    /// A training row of about the mean length, where the tokens that are edited depend on the texts of a row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub example: Option<RowTokens>,
     pub hashes: Hashes,
 }
 

@@ -1,8 +1,10 @@
 //! The layer × token picture of `reftc plan`: which states of a typical row are edited, worked, reused, constant or skipped.
 
 use super::table::Style;
+use crate::data::positions::RowTokens;
 use crate::plan::Intervention;
 use crate::plan::passes::{ConstantPass, Live, Passes, Readers, Shape, Site, Tokens, Work, sites, work};
+use std::ops::Range;
 
 /// Layers are drawn one a line up to this many; beyond it, neighbours that look alike share a line.
 const LINES: usize = 16;
@@ -12,6 +14,8 @@ const PROMPT: usize = 16;
 const TARGET: usize = 6;
 /// Tokens drawn at each end of a prompt whatever is edited, and at most.
 const ENDS: (usize, usize) = (4, 10);
+/// Edited texts in the middle of a prompt that are drawn, and the tokens of each.
+const TEXTS: (usize, usize) = (3, 4);
 
 /// What becomes of one token in one layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,19 +73,18 @@ enum Column {
 }
 
 /// What is drawn: one row of a split in a model, and the passes that are on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Picture<'a> {
     pub shape: Shape,
     pub interventions: &'a [Intervention],
     pub passes: Passes,
-    /// Tokens of the prompt, and of the target; the last of them is never an input.
-    pub prompt: usize,
-    pub target: usize,
+    /// Its last token is never an input.
+    pub row: RowTokens,
 }
 
 /// Draws the row, the last layer on top, with a legend.
 pub fn draw(picture: &Picture<'_>, style: Style) -> String {
-    let Picture { shape, prompt, target, .. } = *picture;
+    let (shape, prompt, target) = (picture.shape, picture.row.prompt, picture.target());
     let columns = picture.columns();
     let grid = Grid::new(picture);
     let rows: Vec<Vec<Cell>> = (0..shape.layers).map(|layer| grid.row(layer, &columns)).collect();
@@ -141,10 +144,10 @@ struct Grid {
 
 impl Grid {
     fn new(picture: &Picture<'_>) -> Self {
-        let Picture { shape, passes, prompt, .. } = *picture;
-        let inputs = (prompt + picture.target).saturating_sub(1);
+        let Picture { shape, passes, ref row, .. } = *picture;
+        let (prompt, inputs) = (row.prompt, row.all.saturating_sub(1));
         let readers = Readers::training(prompt, inputs);
-        let sites = sites(picture.interventions, prompt);
+        let sites = sites(picture.interventions, &row.up_to(inputs));
         let work = work(shape, &sites, &readers, passes);
         let constants = ConstantPass::new(&work, prompt, inputs);
         Self { sites, live: Live::new(shape, &readers), work, constants, hoist: passes.hoist, prompt, inputs }
@@ -181,30 +184,57 @@ impl Grid {
 }
 
 impl Picture<'_> {
-    /// The ends of a long prompt reach two tokens beyond what is edited there.
+    fn target(&self) -> usize {
+        self.row.all.saturating_sub(self.row.prompt)
+    }
+
+    /// The ends of a long prompt reach two tokens beyond what is edited there; edited texts between them are drawn with a token at each side.
     fn columns(&self) -> Vec<Column> {
+        let prompt = self.row.prompt;
         let segments = || self.interventions.iter().flat_map(|intervention| &intervention.segments);
-        let ranges =
-            || segments().map(|segment| segment.resolve(self.prompt)).filter(|range| range.len() < self.prompt);
-        let half = self.prompt / 2;
-        let first = ranges().filter(|range| range.start < half).map(|range| range.end + 2).max().unwrap_or(0);
-        let last = ranges().filter(|range| range.start >= half).map(|range| self.prompt - range.start + 2).max();
+        let ranges = |of_texts: bool| {
+            let segments = segments().filter(move |segment| segment.texts().is_empty() != of_texts);
+            let tokens = segments.map(|segment| segment.resolve(&self.row).and(&(0..prompt).into()));
+            tokens.flat_map(|tokens| tokens.ranges().to_vec()).filter(|range| range.len() < prompt)
+        };
+        let half = prompt / 2;
+        let first = ranges(false).filter(|range| range.start < half).map(|range| range.end + 2).max().unwrap_or(0);
+        let last = ranges(false).filter(|range| range.start >= half).map(|range| prompt - range.start + 2).max();
         let (first, last) = (first.clamp(ENDS.0, ENDS.1), last.unwrap_or(0).clamp(ENDS.0, ENDS.1));
-        let mut columns = ends(0, self.prompt, first, last, PROMPT);
+        let texts = ranges(true).take(TEXTS.0);
+        let texts = texts.map(|range| range.start.saturating_sub(1)..range.end.min(range.start + TEXTS.1) + 1);
+        let mut columns = drawn(0, prompt, [first, last], texts, PROMPT);
         columns.push(Column::Border);
-        columns.extend(ends(self.prompt, self.target, TARGET / 2, TARGET / 2 - 1, TARGET));
+        columns.extend(drawn(prompt, self.target(), [TARGET / 2, TARGET / 2 - 1], std::iter::empty(), TARGET));
         columns
     }
 }
 
-/// `count` tokens from `start` on, or only the first and last of them where they are more than `most`.
-fn ends(start: usize, count: usize, first: usize, last: usize, most: usize) -> Vec<Column> {
+/// `count` tokens from `start` on, or only the first and last of them and those `between` where they are more than `most`.
+fn drawn(
+    start: usize,
+    count: usize,
+    [first, last]: [usize; 2],
+    between: impl Iterator<Item = Range<usize>>,
+    most: usize,
+) -> Vec<Column> {
+    let end = start + count;
     if count <= most.max(first + last + 1) {
-        return (start..start + count).map(Column::Token).collect();
+        return (start..end).map(Column::Token).collect();
     }
-    let tokens = |range: std::ops::Range<usize>| range.map(Column::Token);
-    let (end, gap) = (start + count, std::iter::once(Column::Gap));
-    tokens(start..start + first).chain(gap).chain(tokens(end - last..end)).collect()
+    let runs = between.chain([start..start + first, end - last..end]);
+    let (mut columns, mut next) = (Vec::new(), start);
+    for run in Tokens::of(runs).and(&(start..end).into()).ranges() {
+        // A gap is as wide as a token.
+        match run.start - next {
+            0 => {}
+            1 => columns.push(Column::Token(next)),
+            _ => columns.push(Column::Gap),
+        }
+        columns.extend(run.clone().map(Column::Token));
+        next = run.end;
+    }
+    columns
 }
 
 /// A line of the picture.
@@ -244,13 +274,13 @@ fn group(rows: &[Vec<Cell>]) -> Vec<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::positions::Segment;
+    use crate::data::positions::{PromptText, Segment, Share};
     use crate::intervention::{At, Kind};
     use crate::plan::Activation;
 
     fn picture(layers: usize, interventions: &[Intervention], prompt: usize, target: usize) -> Picture<'_> {
         let shape = Shape { layers, window: None };
-        Picture { shape, interventions, passes: Passes::ALL, prompt, target }
+        Picture { shape, interventions, passes: Passes::ALL, row: RowTokens::new(prompt, prompt + target) }
     }
 
     fn edit(layers: &[usize], segments: &[Segment]) -> Intervention {
@@ -294,6 +324,23 @@ mod tests {
       0  # # # o o ~ o o # # # | o o o ~ o
 ";
         assert!(format!("\n{text}").starts_with(expected), "\n{text}");
+    }
+
+    #[test]
+    fn edited_texts_in_the_middle_are_drawn_and_so_are_edited_targets() {
+        let text = |name: &str| PromptText::Column(name.to_owned());
+        let segments = [Segment::Text { of: text("question"), share: Share::All }, Segment::Generated];
+        let edits = [edit(&[1], &segments)];
+        let texts = vec![(text("question"), Tokens::from(10..30))];
+        let row = RowTokens { texts, ..RowTokens::new(48, 52) };
+        let drawn = draw(&Picture { row, ..picture(3, &edits, 0, 0) }, Style::Ascii);
+        let expected = "
+ layer  prompt, 48 tokens                 target, 4 tokens
+     2  o o o o ~ o + + + + + ~ o o o + | + + +
+     1  . . . . ~ . # # # # # ~ . . . o | # # #
+     0  . . . . ~ . . . . . . ~ . . . . | . . .
+";
+        assert!(format!("\n{drawn}").starts_with(expected), "\n{drawn}");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Results as text: tables, pictures and numbers. Nothing here prints.
 
+pub mod expectations;
 pub mod grid;
 pub mod plan;
+pub mod sweep;
 pub mod table;
 pub mod units;

@@ -2,13 +2,32 @@
 
 use super::grid::Picture;
 use super::table::{self, Style};
-use super::{grid, units};
-use crate::data::positions::Segment;
+use super::{grid, sweep, units};
+use crate::data::positions::{RowTokens, Segment};
 use crate::data::source::Source;
 use crate::model::config::{ModelSource, Precision};
 use crate::plan::passes::{Passes, Shape};
-use crate::plan::{At, Cost, Eval, Experiment, Intervention, ScheduleShape, Train, When};
+use crate::plan::{At, Cost, Eval, Experiment, Intervention, Plan, ScheduleShape, Train, When};
 use std::fmt::Write;
+
+/// The description of every experiment; of a sweep its points, and the description of the first.
+pub fn whole(plan: &Plan, style: Style) -> String {
+    let mut texts = Vec::new();
+    let mut rest = plan.experiments.as_slice();
+    while let Some(first) = rest.first() {
+        let swept = plan.sweeps.iter().any(|sweep| sweep.experiment == first.name);
+        let count = if swept { rest.iter().take_while(|point| point.name == first.name).count() } else { 1 };
+        if swept {
+            let points: Vec<&Experiment> = rest.iter().take(count).collect();
+            texts.push(sweep::planned(&points, style));
+            texts.push(format!("The first of them, {}:\n\n{}", sweep::label(&first.point), text(first, style)));
+        } else {
+            texts.push(text(first, style));
+        }
+        rest = rest.get(count..).unwrap_or_default();
+    }
+    texts.join("\n")
+}
 
 /// The description of one experiment, with the layer × token picture.
 pub fn text(experiment: &Experiment, style: Style) -> String {
@@ -77,12 +96,15 @@ pub fn text(experiment: &Experiment, style: Style) -> String {
     for (name, hash) in &hashes.evals {
         line("", format!("eval {name} {}", short(hash)));
     }
+    let mean = || {
+        let prompt = (cost.mean_prompt.round() as usize).max(1);
+        RowTokens::new(prompt, prompt + ((cost.mean_tokens - cost.mean_prompt).round() as usize).max(1))
+    };
     let picture = Picture {
         shape: Shape::of(config),
         interventions: &experiment.interventions,
         passes: experiment.passes,
-        prompt: (cost.mean_prompt.round() as usize).max(1),
-        target: ((cost.mean_tokens - cost.mean_prompt).round() as usize).max(1),
+        row: experiment.example.clone().unwrap_or_else(mean),
     };
     let _ = write!(out, "\n{}", grid::draw(&picture, style));
     out

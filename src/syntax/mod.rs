@@ -7,4 +7,4 @@ pub mod tree;
 
 pub use format::format;
 pub use literal::parse_size;
-pub use parse::parse;
+pub use parse::{parse, parse_setting};

@@ -26,7 +26,7 @@ fn costs(intervention: &str, passes: &str) -> (Cost, Vec<RowShape>) {
 
 /// The sum over all rows of what one row costs.
 fn total(rows: &[RowShape], row: impl Fn(usize, usize) -> f64) -> f64 {
-    rows.iter().map(|shape| shape.rows as f64 * row(shape.prompt, shape.tokens)).sum()
+    rows.iter().map(|shape| shape.rows as f64 * row(shape.row.prompt, shape.row.all)).sum()
 }
 
 #[track_caller]

@@ -11,3 +11,4 @@ mod many_rows;
 mod pages;
 mod properties;
 mod support;
+mod texts;

@@ -79,6 +79,26 @@ fn generate_answers_through_the_template_of_the_run() {
 }
 
 #[test]
+fn a_run_that_edits_a_column_and_decoded_tokens_answers_but_not_to_a_raw_prompt() {
+    let place = Place::new();
+    place.change(&[("positions = f1+l1", "positions = field(review).last(2)+match(\"Answer:\")+generated")]);
+    place.run(&[]);
+    let again = place.run(&[]);
+    assert!(again.stderr.contains("up to date") || again.stdout.contains("up to date"), "{again:?}");
+    let answer = place.reftc(&["generate", "small", "The dull room.", "--max-tokens", "5"]).expect(0);
+    assert!(!answer.stdout.trim().is_empty());
+    place
+        .reftc(&["generate", "small", "Review: The dull room.\nAnswer:", "--raw"])
+        .expect(2)
+        .says(&["field(review)", "leave out `--raw`"]);
+    // Decoded tokens need no template.
+    let decoded = Place::new();
+    decoded.change(&[("positions = f1+l1", "positions = l1+generated")]);
+    decoded.run(&[]);
+    decoded.reftc(&["generate", "small", "Review: The dull room.\nAnswer:", "--raw"]).expect(0);
+}
+
+#[test]
 fn generate_asks_for_the_whole_prompt_where_a_template_has_two_columns() {
     let place = Place::new();
     place.change(&[("Review: {review}", "{label}: {review}")]);

@@ -2,7 +2,7 @@ use super::support::{id, ids, jsonl, parts, split, tiny_tokenizer};
 use proptest::prelude::*;
 use reftc::data::chat::ChatTemplate;
 use reftc::data::encode::{EncodedRow, encode_prompts, encode_split};
-use reftc::data::positions::Segment;
+use reftc::data::positions::{RowTokens, Segment};
 use reftc::data::report::{Count, EncodeReport, RowShape};
 use reftc::data::template::{Message, Template};
 use reftc::data::tokenizer::Tokenizer;
@@ -109,12 +109,12 @@ fn the_report_counts_rows_and_names_the_first() {
     assert_eq!((report.empty_targets, report.split_tokens), (count(2, 2), count(1, 1)));
     assert_eq!((report.tokens, report.supervised, report.longest), (13, 5, 5));
     assert_eq!((report.longest_uncut, report.longest_prompt_uncut, report.mean()), (10, 6, 3.25));
-    let fit = report.fit(Segment::First(1));
+    let fit = report.fit(&Segment::First(1));
     assert_eq!((fit.clipped, fit.empty), (count(2, 2), count(2, 2)));
-    assert_eq!((report.fit(Segment::Last(2)).clipped.rows, report.fit(Segment::All).empty.rows), (4, 0));
+    assert_eq!((report.fit(&Segment::Last(2)).clipped.rows, report.fit(&Segment::All).empty.rows), (4, 0));
     // The prompts are `cde`, `cda`, `c` and `c`.
     assert_eq!(report.shared_start, 1);
-    let shape = |prompt, tokens, rows| RowShape { prompt, tokens, rows };
+    let shape = |prompt, tokens, rows| RowShape { row: RowTokens::new(prompt, tokens), rows };
     assert_eq!(report.shapes(), [shape(1, 2, 2), shape(3, 4, 1), shape(3, 5, 1)]);
     let back: EncodeReport = serde_json::from_str(&serde_json::to_string(report).unwrap()).unwrap();
     assert_eq!(&back, report);
@@ -183,7 +183,7 @@ proptest! {
             prop_assert!(row.ids.len() <= limit && row.prompt_tokens <= row.ids.len() && row.supervised() > 0);
             prop_assert_eq!(report.cut_prompts.rows + report.cut_targets.rows > 0, report.overlong.rows == 1);
             prop_assert!(overlong != Overlong::CutRight || report.cut_prompts.rows == 0);
-            let shape = RowShape { prompt: row.prompt_tokens, tokens: row.ids.len(), rows: 1 };
+            let shape = RowShape { row: RowTokens::new(row.prompt_tokens, row.ids.len()), rows: 1 };
             prop_assert_eq!((report.shapes(), report.shared_start), (vec![shape], row.prompt_tokens));
         }
     }

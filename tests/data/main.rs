@@ -12,5 +12,6 @@ mod metrics;
 mod oracle;
 mod positions;
 mod sources;
+mod spans;
 mod support;
 mod templates;

@@ -4,7 +4,7 @@ use super::support::{jsonl, shared, shared_rows, split};
 use candle_core::quantized::gguf_file::{Content, Value};
 use reftc::data::chat::{ChatMessage, ChatTemplate};
 use reftc::data::encode::encode_split;
-use reftc::data::positions::{Segment, resolve_all};
+use reftc::data::positions::{RowTokens, Segment, resolve_all};
 use reftc::data::source::Format;
 use reftc::data::tokenizer::Tokenizer;
 use safetensors::SafeTensors;
@@ -83,8 +83,9 @@ fn the_first_batch_is_that_of_the_reference() {
         let masked: Vec<i64> =
             fed.iter().enumerate().map(|(at, &id)| if (prompt..=length).contains(&at) { id } else { -100 }).collect();
         assert_eq!(labels[row], masked);
-        let places = resolve_all(&[Segment::First(7), Segment::Last(7)], true, prompt - 1).remove(0);
-        assert_eq!(places.iter().map(|&place| place as i64 + 1).collect::<Vec<_>>(), locations[row]);
+        let tokens = RowTokens::new(prompt - 1, prompt);
+        let places = resolve_all(&[Segment::First(7), Segment::Last(7)], true, &tokens).remove(0);
+        assert_eq!(places.iter().map(|place| place as i64 + 1).collect::<Vec<_>>(), locations[row]);
     }
 }
 

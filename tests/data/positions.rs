@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use reftc::data::positions::{Segment, resolve_all};
+use reftc::data::positions::{self, RowTokens, Segment};
 
 /// What pyreft's `get_intervention_locations` gives one row, its places outside the prompt left out: one list where the parameters are
 /// shared, else that of the prefix and that of the suffix.
@@ -8,6 +8,12 @@ fn reference(tokens: usize, first: usize, last: usize, shared: bool) -> Vec<Vec<
     let prefix: Vec<usize> = (0..f).collect();
     let suffix: Vec<usize> = (tokens - l..tokens).collect();
     if shared { vec![[prefix, suffix].concat()] } else { vec![prefix, suffix] }
+}
+
+/// The tokens of each set, in a row with a target of two tokens.
+fn resolve_all(segments: &[Segment], tied: bool, prompt: usize) -> Vec<Vec<usize>> {
+    let sets = positions::resolve_all(segments, tied, &RowTokens::new(prompt, prompt + 2));
+    sets.iter().map(|tokens| tokens.iter().collect()).collect()
 }
 
 proptest! {

@@ -3,9 +3,10 @@
 use super::{Oracle, folder};
 use candle_core::{Device, Tensor, Var};
 use reftc::data::encode::EncodedRow;
-use reftc::data::positions::Segment;
+use reftc::data::positions::{PromptText, RowTokens, Segment};
+use reftc::data::spans::{PlacedPart, Spans};
 use reftc::execute::engine::Engine;
-use reftc::intervention::edits::{Places, PromptPlace};
+use reftc::intervention::edits::{Places, RowPlace};
 use reftc::intervention::orthogonal::Rotation;
 use reftc::intervention::units::{Directions, Interventions};
 use reftc::intervention::{At, Kind};
@@ -15,7 +16,9 @@ use reftc::model::files::ModelFiles;
 use reftc::model::weights::Weights;
 use reftc::plan::passes::Passes;
 use reftc::plan::{Activation, Fit, Intervention, Optimizer, Overlong, Schedule, ScheduleShape, Split, Train};
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Prompt and target of the rows of the tiny batch.
 pub const ROWS: [(&[u32], &[u32]); 4] = [
@@ -69,6 +72,17 @@ pub fn decoder_on(precision: Precision, device: &Device) -> Decoder {
 
 pub fn row(number: usize, prompt: &[u32], target: &[u32]) -> EncodedRow {
     EncodedRow { row: number, ids: [prompt, target].concat(), prompt_tokens: prompt.len(), ..Default::default() }
+}
+
+/// A prompt in which every token is a byte, and what its template wrote there.
+pub fn spans(prompt: usize, parts: &[(PromptText, Range<usize>)]) -> Spans {
+    let bytes = |range: &Range<usize>| range.start as u32..range.end as u32;
+    let part =
+        |(text, range): &(PromptText, Range<usize>)| PlacedPart { text: Arc::new(text.clone()), bytes: bytes(range) };
+    Spans {
+        tokens: (0..prompt).map(|token| bytes(&(token..token + 1))).collect(),
+        parts: Some(parts.iter().map(part).collect()),
+    }
 }
 
 /// The rows of the batch, prompt and target.
@@ -178,7 +192,7 @@ pub fn engine<'a>(decoder: &'a Decoder, blocks: &[Intervention]) -> Engine<'a> {
 
 /// Rows that lie whole one after another, as in a pass over all their tokens.
 pub struct WholeRows {
-    prompts: Vec<PromptPlace>,
+    rows: Vec<RowPlace>,
     offsets: Vec<usize>,
 }
 
@@ -187,15 +201,18 @@ impl WholeRows {
     pub fn new(rows: &[(usize, usize, usize)]) -> Self {
         let offset = |index: usize| rows[..index].iter().map(|row| row.1).sum();
         Self {
-            prompts: rows.iter().map(|&(tokens, _, row)| PromptPlace { tokens, row }).collect(),
+            rows: rows
+                .iter()
+                .map(|&(prompt, all, row)| RowPlace { tokens: RowTokens::new(prompt, all), row })
+                .collect(),
             offsets: (0..rows.len()).map(offset).collect(),
         }
     }
 }
 
 impl Places for WholeRows {
-    fn prompts(&self) -> &[PromptPlace] {
-        &self.prompts
+    fn rows(&self) -> &[RowPlace] {
+        &self.rows
     }
 
     fn index(&self, _: usize, _: At, row: usize, token: usize) -> Option<u32> {

@@ -9,7 +9,7 @@ use reftc::world::{RealWorld, World};
 
 /// The spec of that number, checked.
 pub fn compile(sources: &Sources, id: FileId, world: &dyn World) -> Compiled {
-    compile_text(id, sources.clone(), world)
+    compile_text(id, sources.clone(), &[], world)
 }
 
 /// This machine without a network, a cache or variables of its own.

@@ -4,9 +4,9 @@ use super::ground::{Bounds, Ground};
 use super::{Checks, Largest, values};
 use crate::synthetic::numbers;
 use candle_core::{DType, Device, Result, Tensor, Var};
-use reftc::data::positions::Segment;
+use reftc::data::positions::{RowTokens, Segment};
 use reftc::intervention::dropout::{Dropout, Masked};
-use reftc::intervention::edits::{BatchEdits, Places, PromptPlace};
+use reftc::intervention::edits::{BatchEdits, Places, RowPlace};
 use reftc::intervention::formula::{Edit, Parameters};
 use reftc::intervention::units::{Directions, Interventions, Unit};
 use reftc::intervention::{At, Kind};
@@ -32,11 +32,15 @@ pub fn check(checks: &mut Checks) {
 }
 
 /// Prompts that lie one after another, each followed by a token that nothing edits.
-struct Rows(Vec<PromptPlace>);
+struct Rows(Vec<RowPlace>);
 
 impl Rows {
     fn new() -> Self {
-        Self(PROMPTS.iter().enumerate().map(|(number, &tokens)| PromptPlace { tokens, row: 5 * number }).collect())
+        let place = |(number, &prompt): (usize, &usize)| RowPlace {
+            tokens: RowTokens::new(prompt, prompt + 1),
+            row: 5 * number,
+        };
+        Self(PROMPTS.iter().enumerate().map(place).collect())
     }
 
     fn tokens() -> usize {
@@ -45,17 +49,18 @@ impl Rows {
 
     /// The tokens that a unit edits: their packed indices, and the row and the token that each is.
     fn edited(&self, unit: &Unit) -> Vec<(u32, usize, usize)> {
-        let of_row = |(number, prompt): (usize, &PromptPlace)| {
-            let row = prompt.row;
+        let of_row = |(number, place): (usize, &RowPlace)| {
+            let row = place.row;
             let packed = move |token: usize| PROMPTS[..number].iter().map(|tokens| tokens + 1).sum::<usize>() + token;
-            unit.positions(prompt.tokens).into_iter().map(move |token| (packed(token) as u32, row, token))
+            let tokens: Vec<usize> = unit.positions(&place.tokens).iter().collect();
+            tokens.into_iter().map(move |token| (packed(token) as u32, row, token))
         };
         self.0.iter().enumerate().flat_map(of_row).collect()
     }
 }
 
 impl Places for Rows {
-    fn prompts(&self) -> &[PromptPlace] {
+    fn rows(&self) -> &[RowPlace] {
         &self.0
     }
 

@@ -64,16 +64,17 @@ pub fn block(kind: Kind, at: At, layers: &[usize], segments: &[Segment], dropout
 
 fn experiments() -> Vec<(&'static str, Intervention)> {
     use At::{AttentionOutput, BlockInput, BlockOutput, MlpOutput};
-    let (first, last) = (Segment::First(2), Segment::Last(2));
+    const FIRST: Segment = Segment::First(2);
+    const LAST: Segment = Segment::Last(2);
     let edit = |at, layers: &[usize], segments: &[Segment]| block(Kind::Loreft, at, layers, segments, 0.0);
     vec![
-        ("all layers", Intervention { tied: true, ..edit(BlockOutput, &[0, 1, 2, 3], &[first, last]) }),
+        ("all layers", Intervention { tied: true, ..edit(BlockOutput, &[0, 1, 2, 3], &[FIRST, LAST]) }),
         ("last token", edit(BlockOutput, &[1, 2], &[Segment::Last(1)])),
-        ("first tokens late", edit(BlockOutput, &[2], &[first])),
-        ("dropout", block(Kind::Loreft, BlockOutput, &[0, 2], &[first, last], 0.3)),
-        ("inside of blocks", edit(AttentionOutput, &[1, 3], &[first, last])),
-        ("mlp output", edit(MlpOutput, &[0, 2], &[last])),
-        ("free projection", block(Kind::Nodireft, BlockInput, &[1, 2], &[last], 0.0)),
+        ("first tokens late", edit(BlockOutput, &[2], &[FIRST])),
+        ("dropout", block(Kind::Loreft, BlockOutput, &[0, 2], &[FIRST, LAST], 0.3)),
+        ("inside of blocks", edit(AttentionOutput, &[1, 3], &[FIRST, LAST])),
+        ("mlp output", edit(MlpOutput, &[0, 2], &[LAST])),
+        ("free projection", block(Kind::Nodireft, BlockInput, &[1, 2], &[LAST], 0.0)),
     ]
 }
 

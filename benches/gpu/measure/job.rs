@@ -26,10 +26,11 @@ pub fn write(
         let rows = steps.batches(step, plan.seed).concat().into_iter().map(|row| &rows[row]);
         rows.map(|row| [row.prompt_tokens, row.ids.len()]).collect::<Vec<_>>()
     };
+    // The recipes name no others.
     let segment = |segment: &Segment| match *segment {
         Segment::First(count) => ("first", count),
         Segment::Last(count) => ("last", count),
-        Segment::All => ("all", 0),
+        _ => ("all", 0),
     };
     let job = json!({
         "shape": shape.name,

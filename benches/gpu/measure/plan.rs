@@ -4,6 +4,7 @@ use super::shapes::Shape;
 use super::workloads::Workload;
 use reftc::check::spec::{self, CheckedSplit, Spec, SplitFacts};
 use reftc::data::encode::EncodedRow;
+use reftc::data::positions::RowTokens;
 use reftc::data::report::RowShape;
 use reftc::data::source::{Format, Source};
 use reftc::data::template::Template;
@@ -77,8 +78,11 @@ impl Written<'_> {
             interventions: vec![self.workload.block(layers)],
             train,
             evals: Vec::new(),
+            point: Vec::new(),
+            expectations: Vec::new(),
         };
-        let mut plan = lower(&Spec { experiments: vec![experiment] }, Means { passes, memory_budget });
+        let mut plan =
+            lower(&Spec { experiments: vec![experiment], ..Spec::default() }, Means { passes, memory_budget });
         plan.experiments.swap_remove(0)
     }
 }
@@ -93,8 +97,8 @@ fn facts<'r>(rows: impl Iterator<Item = &'r EncodedRow>) -> SplitFacts {
     for row in rows {
         *lengths.entry((row.prompt_tokens, row.ids.len())).or_default() += 1;
     }
-    let shapes: Vec<RowShape> =
-        lengths.iter().map(|(&(prompt, tokens), &rows)| RowShape { prompt, tokens, rows }).collect();
+    let shape = |(&(prompt, tokens), &rows)| RowShape { row: RowTokens::new(prompt, tokens), rows };
+    let shapes: Vec<RowShape> = lengths.iter().map(shape).collect();
     let count: usize = shapes.iter().map(|shape| shape.rows).sum();
     let mean = |length: fn(&RowShape) -> usize| {
         shapes.iter().map(|shape| (length(shape) * shape.rows) as f64).sum::<f64>() / count.max(1) as f64
@@ -103,9 +107,9 @@ fn facts<'r>(rows: impl Iterator<Item = &'r EncodedRow>) -> SplitFacts {
         digest: String::new(),
         rows: count,
         usable: count,
-        mean_prompt: mean(|shape| shape.prompt),
-        mean_tokens: mean(|shape| shape.tokens),
-        longest_tokens: shapes.iter().map(|shape| shape.tokens).max().unwrap_or(0),
+        mean_prompt: mean(|shape| shape.row.prompt),
+        mean_tokens: mean(|shape| shape.row.all),
+        longest_tokens: shapes.iter().map(|shape| shape.row.all).max().unwrap_or(0),
         shapes,
         // Random tokens have nothing in common.
         shared_start: 0,

@@ -99,7 +99,7 @@ impl Workload {
     }
 
     pub fn segments(&self) -> Vec<Segment> {
-        self.segments.into_iter().flatten().collect()
+        self.segments.iter().flatten().cloned().collect()
     }
 
     /// The `intervene` block of the recipe.

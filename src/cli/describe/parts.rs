@@ -58,13 +58,16 @@ pub fn holders(holds: Type) -> Vec<(&'static Block, &'static Field)> {
 /// What is written of a type besides its words and calls.
 pub fn notes(holds: Type) -> &'static [(&'static str, &'static str)] {
     match holds {
-        Type::Layers => {
-            &[("[3, 9, 18]", "these layers, counted from 0"), ("4..12, 4..=12", "a range, without or with its end")]
-        }
+        Type::Layers => &[
+            ("[3, 9, 18]", "these layers, counted from 0"),
+            ("4..12, 4..=12", "a range, without or with its end"),
+            ("all - [0], first(2) + last(2)", "sums and differences"),
+        ],
         Type::Positions => &[
             ("fN", "the first N prompt tokens, at most half of the prompt"),
             ("lN", "the last N, at most half"),
             ("f3+l3", "several segments"),
+            ("all - l1", "a segment without the tokens of others"),
         ],
         Type::Source => &[("[..n], [n..], [-n..], [..-n]", "slices of the rows"), (".shuffle(seed)", "another order")],
         Type::Template => &[

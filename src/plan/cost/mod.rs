@@ -8,7 +8,7 @@ pub use price::{Price, bytes_of};
 use super::passes::{ConstantPass, Passes, Readers, Shape, Tokens, Work, sites, work};
 use super::{Cost, Experiment};
 use crate::check::spec::SplitFacts;
-use crate::data::report::RowShape;
+use crate::data::positions::RowTokens;
 use crate::intervention::At;
 
 /// Counts an experiment.
@@ -24,7 +24,7 @@ pub(super) fn estimate(experiment: &Experiment, facts: &SplitFacts) -> Cost {
     let scale = facts.usable as f64 / tokenised.max(1) as f64;
     let mut all = RowCost::default();
     for shape in &facts.shapes {
-        all.add(&counter.row(*shape), scale * shape.rows as f64);
+        all.add(&counter.row(&shape.row), scale * shape.rows as f64);
     }
     let rows = facts.usable.max(1) as f64;
     let (epochs, batch) = (train.epochs as f64, (train.batch * train.accumulate) as f64);
@@ -108,11 +108,12 @@ impl<'a> Counter<'a> {
         }
     }
 
-    fn row(&self, RowShape { prompt, tokens, .. }: RowShape) -> RowCost {
+    fn row(&self, row: &RowTokens) -> RowCost {
         let config = &self.experiment.model.config;
+        let (prompt, tokens) = (row.prompt, row.all);
         let inputs = tokens.saturating_sub(1);
         let readers = Readers::training(prompt, inputs);
-        let sites = sites(&self.experiment.interventions, prompt);
+        let sites = sites(&self.experiment.interventions, &row.up_to(inputs));
         let work = work(Shape::of(config), &sites, &readers, self.experiment.passes);
         let pass = ConstantPass::new(&work, prompt, inputs);
         let (beginning, rest) = (Tokens::from(0..self.beginning), Tokens::from(self.beginning..tokens));

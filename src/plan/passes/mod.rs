@@ -11,16 +11,15 @@ mod shape;
 mod sites;
 #[cfg(test)]
 mod tests;
-mod tokens;
 #[cfg(test)]
 mod toy;
 mod work;
 
+pub use crate::data::token_set::Tokens;
 pub use hoist::{ConstantPass, Depth};
 pub use live::Live;
 pub use reach::Reached;
-pub use sites::sites;
-pub use tokens::Tokens;
+pub use sites::{places, sites};
 pub use work::work;
 
 use crate::intervention::At;

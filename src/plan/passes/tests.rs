@@ -2,7 +2,7 @@
 
 use super::toy::{Pass, Touch, Toy};
 use super::*;
-use crate::data::positions::Segment;
+use crate::data::positions::{RowTokens, Segment};
 use crate::intervention::{Activation, Intervention, Kind};
 use proptest::prelude::*;
 
@@ -130,7 +130,7 @@ fn edit(at: At, layers: &[usize], segments: &[Segment], tied: bool) -> Intervent
 }
 
 fn segment_sets() -> Vec<(Vec<Segment>, bool)> {
-    use Segment::{All, First, Last};
+    use Segment::{All, First, Generated, Last};
     vec![
         (vec![First(1)], false),
         (vec![First(2)], false),
@@ -139,6 +139,8 @@ fn segment_sets() -> Vec<(Vec<Segment>, bool)> {
         (vec![All], false),
         (vec![First(1), Last(1)], false),
         (vec![First(2), Last(1)], true),
+        (vec![Generated], false),
+        (vec![Last(1), Generated], true),
     ]
 }
 
@@ -154,9 +156,10 @@ fn every_place_and_position_of_small_rows() {
         for (prompt, targets) in [(0, 2), (1, 1), (3, 2), (4, 1)] {
             for (at, layers) in PLACES.iter().flat_map(|&at| layer_sets.map(|layers| (at, layers))) {
                 for (segments, tied) in segment_sets() {
-                    let sites = sites(&[edit(at, layers, &segments, tied)], prompt);
                     for readers in readers(prompt, targets) {
-                        Case { shape, sites: sites.clone(), readers }.check();
+                        let row = RowTokens::new(prompt, readers.inputs);
+                        let sites = sites(&[edit(at, layers, &segments, tied)], &row);
+                        Case { shape, sites, readers }.check();
                     }
                 }
             }
@@ -165,8 +168,12 @@ fn every_place_and_position_of_small_rows() {
 }
 
 fn block() -> impl Strategy<Value = Intervention> {
-    let segment =
-        prop_oneof![(1usize..4).prop_map(Segment::First), (1usize..4).prop_map(Segment::Last), Just(Segment::All),];
+    let segment = prop_oneof![
+        (1usize..4).prop_map(Segment::First),
+        (1usize..4).prop_map(Segment::Last),
+        Just(Segment::All),
+        Just(Segment::Generated),
+    ];
     let layers = prop::collection::btree_set(0usize..5, 1..4).prop_map(|layers| layers.into_iter().collect::<Vec<_>>());
     (prop::sample::select(&PLACES), layers, prop::collection::vec(segment, 1..3), any::<bool>())
         .prop_map(|(at, layers, segments, tied)| edit(at, &layers, &segments, tied))
@@ -181,7 +188,8 @@ proptest! {
         targets in 0usize..5,
     ) {
         for readers in readers(prompt, targets) {
-            Case { shape: Shape { layers: 5, window }, sites: sites(&blocks, prompt), readers }.check();
+            let sites = sites(&blocks, &RowTokens::new(prompt, readers.inputs));
+            Case { shape: Shape { layers: 5, window }, sites, readers }.check();
         }
     }
 
@@ -203,7 +211,7 @@ proptest! {
 /// The last token of a prompt of five, edited in block 1 of four; two target tokens.
 #[test]
 fn the_last_token_alone_leaves_little_to_do() {
-    let sites = sites(&[edit(At::BlockOutput, &[1], &[Segment::Last(1)], false)], 5);
+    let sites = sites(&[edit(At::BlockOutput, &[1], &[Segment::Last(1)], false)], &RowTokens::new(5, 6));
     let work = work(Shape { layers: 4, window: None }, &sites, &Readers::training(5, 6), Passes::ALL);
     let (none, both) = (Tokens::none(), Tokens::from(4..6));
     let rest = BlockWork { input: both.clone(), output: both.clone(), constant_keys: Tokens::from(0..4) };

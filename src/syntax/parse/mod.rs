@@ -10,7 +10,7 @@ mod declaration;
 mod expression;
 mod unclosed;
 
-use super::tree::{Comment, File, Ident, Item, ItemKind, Path};
+use super::tree::{Comment, Expr, ExprKind, Field, File, Ident, Item, ItemKind, Path};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::source::{FileId, Span};
 use pest::Parser as _;
@@ -60,6 +60,37 @@ pub fn parse(file: FileId, text: &str) -> (File, Vec<Diagnostic>) {
             (File { doc: String::new(), items: vec![bad], comments: vec![], span: whole }, builder.sink.into_sorted())
         }
     }
+}
+
+/// Reads a field that the command line sets: `train.lr=1e-3`. Several values behind commas are a list.
+pub fn parse_setting(file: FileId, text: &str) -> (Option<Field>, Vec<Diagnostic>) {
+    let mut builder =
+        Builder { file, text, sink: Sink::default(), unclosed: Unclosed::default(), depth: 0, too_deep: false };
+    let Some(setting) = Grammar::parse(Rule::setting, text).ok().and_then(|mut pairs| pairs.next()) else {
+        let whole = Span::new(file, 0, text.len());
+        let diagnostic = Diagnostic::at(Code::UnexpectedText, whole, "this sets no field", "expected `path=value`")
+            .help("write for example `--set train.lr=1e-3`, or `--set seed=42,43` for a run of each; text needs its quotes");
+        return (None, vec![diagnostic]);
+    };
+    let (mut name, mut values) = (None, Vec::new());
+    for part in setting.into_inner() {
+        match part.as_rule() {
+            Rule::field_name => name = Some(builder.path(&part)),
+            Rule::nested => values.push(builder.expression(part)),
+            _ => {}
+        }
+    }
+    builder.unclosed.report(text, &mut builder.sink);
+    let span = values.iter().map(|value| value.span).reduce(Span::to);
+    let value = match values.len() {
+        1 => values.pop(),
+        _ => span.map(|span| Expr { kind: ExprKind::List(values), span }),
+    };
+    let field = name.zip(value).map(|(name, value)| {
+        let span = name.span.to(value.span);
+        Field { doc: String::new(), name, value, span }
+    });
+    (field, builder.sink.into_sorted())
 }
 
 /// Whether only whitespace and separators stand before `at` on its line.

@@ -1,9 +1,11 @@
 //! Sets of tokens of one row.
 
+use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::ops::Range;
 
 /// A set of tokens, as ascending ranges that neither meet nor touch.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Tokens(Vec<Range<usize>>);
 
 impl Tokens {
@@ -34,6 +36,11 @@ impl Tokens {
     /// The tokens, ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         self.0.iter().flat_map(Clone::clone)
+    }
+
+    /// The first of the tokens.
+    pub fn first(&self) -> Option<usize> {
+        self.0.first().map(|range| range.start)
     }
 
     /// The number of tokens.
@@ -76,6 +83,20 @@ impl Tokens {
                 .collect();
         }
         Self::of(left)
+    }
+}
+
+/// By their ranges, one after another.
+impl Ord for Tokens {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let ends = |tokens: &Self| tokens.0.iter().map(|range| (range.start, range.end)).collect::<Vec<_>>();
+        ends(self).cmp(&ends(other))
+    }
+}
+
+impl PartialOrd for Tokens {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

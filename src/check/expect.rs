@@ -1,0 +1,129 @@
+//! `expect { … }`: what an experiment promises.
+
+use super::Checker;
+use super::spec::{Comparison, Eval, Expectation, Promised, Quantity};
+use crate::data::metric::Metric;
+use crate::diag::{Code, Diagnostic, suggest};
+use crate::syntax::tree::{Entry, Expr, ExprKind, Path, Section};
+
+impl Checker<'_> {
+    /// The comparisons of an `expect` block, as far as they are sound.
+    pub(super) fn expectations(&mut self, section: &Section, evals: &[Option<Eval>]) -> Option<Vec<Expectation>> {
+        let found: Vec<Option<Expectation>> = section
+            .body
+            .entries
+            .iter()
+            .map(|entry| match entry {
+                Entry::Comparison(comparison) => {
+                    let promised = self.promised(&comparison.left, evals);
+                    let value = self.compared(&comparison.right, promised, evals);
+                    Some(Expectation {
+                        promised: promised?,
+                        name: comparison.left.text(),
+                        comparison: Comparison::find(&comparison.operator.text)?,
+                        value: value?,
+                        written: self.slice(comparison.right.span).trim().to_owned(),
+                        span: comparison.span,
+                    })
+                }
+                Entry::Bad(_) => None,
+                Entry::Field(field) => {
+                    self.wrong_entry(field.span);
+                    None
+                }
+                Entry::Section(section) => {
+                    self.wrong_entry(section.keyword.span);
+                    None
+                }
+                Entry::Remove(remove) => {
+                    self.wrong_entry(remove.span);
+                    None
+                }
+            })
+            .collect();
+        found.into_iter().collect()
+    }
+
+    fn wrong_entry(&mut self, span: crate::source::Span) {
+        self.mention(span);
+        self.sink.push(
+            Diagnostic::at(Code::UnexpectedText, span, "`expect` holds comparisons", "not a comparison")
+                .help("write for example `eval.test.exact_match >= 72%`"),
+        );
+    }
+
+    /// What the left side of a comparison names.
+    fn promised(&mut self, path: &Path, evals: &[Option<Eval>]) -> Option<Promised> {
+        let text = path.text();
+        if let Some(quantity) = Quantity::ALL.iter().copied().find(|quantity| quantity.name() == text) {
+            return Some(Promised::Planned(quantity));
+        }
+        if text == "train.loss" {
+            return Some(Promised::Loss);
+        }
+        // An eval that is broken may be what is meant.
+        if evals.iter().any(Option::is_none) {
+            return None;
+        }
+        let evals: Vec<&Eval> = evals.iter().flatten().collect();
+        let measures: Vec<String> =
+            evals.iter().map(|eval| format!("eval.{}.{}", eval.name, eval.metric.name())).collect();
+        if let Some(at) = measures.iter().position(|measure| *measure == text) {
+            return Some(Promised::Measured(at));
+        }
+        let names = Quantity::ALL.iter().map(|quantity| quantity.name()).chain(["train.loss"]);
+        let names: Vec<&str> = measures.iter().map(String::as_str).chain(names).collect();
+        let diagnostic = Diagnostic::at(
+            Code::UnknownName,
+            path.span,
+            format!("nothing here is called `{text}`"),
+            "neither planned nor measured",
+        );
+        self.sink.push(match suggest::near(&text, names.iter().copied()).as_slice() {
+            [only, ..] => diagnostic.help(format!("did you mean `{only}`?")).fix(path.span, *only),
+            [] => diagnostic.help(format!("write {}", suggest::list(&names))),
+        });
+        None
+    }
+
+    /// The number that is compared with; a share for metrics that are shares.
+    fn compared(&mut self, expr: &Expr, promised: Option<Promised>, evals: &[Option<Eval>]) -> Option<f64> {
+        let value = match expr.kind {
+            ExprKind::Int(value) => value as f64,
+            ExprKind::Float(value) | ExprKind::Ratio(value) => value,
+            ExprKind::Size(bytes) => bytes as f64,
+            ExprKind::Bad => return None,
+            _ => {
+                self.mention(expr.span);
+                self.sink.push(
+                    Diagnostic::at(Code::WrongType, expr.span, "a comparison takes a number", "not a number")
+                        .help("write for example `72%`, `276_720` or `2GiB`"),
+                );
+                return None;
+            }
+        };
+        let size = matches!(promised, Some(Promised::Planned(quantity)) if quantity.is_size());
+        if matches!(expr.kind, ExprKind::Size(_)) && promised.is_some() && !size {
+            self.sink.push(
+                Diagnostic::at(Code::WrongType, expr.span, "this is no size", "a size in bytes")
+                    .help("write a number, or compare `memory.training`"),
+            );
+            return None;
+        }
+        let share = match promised {
+            Some(Promised::Planned(quantity)) => quantity == Quantity::Share,
+            Some(Promised::Measured(at)) => {
+                evals.get(at).and_then(Option::as_ref).is_some_and(|eval| eval.metric != Metric::Perplexity)
+            }
+            _ => false,
+        };
+        if share && value > 1.0 {
+            self.sink.push(
+                Diagnostic::at(Code::OutOfRange, expr.span, "a share is at most 1", "more than the whole")
+                    .help(format!("write `{value}%`")),
+            );
+            return None;
+        }
+        Some(value)
+    }
+}
