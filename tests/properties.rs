@@ -30,17 +30,27 @@ fn ink(text: &str) -> Vec<char> {
     ink
 }
 
+/// Every comment, in any order: those inside of values may move before them.
+fn comments(file: &File) -> Vec<&str> {
+    let mut comments: Vec<&str> = file.comments.iter().map(|comment| comment.text.as_str()).collect();
+    comments.sort_unstable();
+    comments
+}
+
 /// What holds for a text without errors.
 fn check_good(text: &str) {
     let (tree, diagnostics) = parsed(text);
     assert_eq!(diagnostics, [], "{text}");
-    assert!(!shape(&tree).contains("Bad"), "a silent bad node in\n{text}");
+    // `intervene edit = small` has no block, and needs none.
+    let bare = "body: Block { entries: [Bad(_)], span: _ }";
+    assert!(!shape(&tree).replace(bare, "").contains("Bad"), "a silent bad node in\n{text}");
     let once = format(&tree, text);
     let (again, diagnostics) = parsed(&once);
     assert_eq!(diagnostics, [], "formatted\n{text}\nas\n{once}");
     assert_eq!(shape(&tree), shape(&again), "formatted\n{text}\nas\n{once}");
     assert_eq!(format(&again, &once), once, "formatted twice:\n{text}");
     assert_eq!(ink(text), ink(&once), "formatted\n{text}\nas\n{once}");
+    assert_eq!(comments(&tree), comments(&again), "formatted\n{text}\nas\n{once}");
     assert!(once.lines().all(|line| !line.ends_with(' ') || text.contains("\"\"\"")), "trailing spaces in\n{once}");
 }
 
@@ -72,7 +82,21 @@ fn check_any(text: &str) {
 
 /// Whitespace and comments as they may stand inside brackets.
 fn trivia() -> impl Strategy<Value = String> {
-    let pieces = ["", "", "", " ", "\n", "\n\n", "\n    ", " // note\n", "\n// own line\n", "/// odd\n"];
+    let pieces = [
+        "",
+        "",
+        "",
+        " ",
+        "\t",
+        "\n",
+        "\n\n",
+        "\n    ",
+        " // note\n",
+        "\n// own line\n",
+        "/// odd\n",
+        " //é → {\n",
+        "//\n",
+    ];
     prop::sample::select(pieces.to_vec()).prop_map(str::to_owned)
 }
 
@@ -95,6 +119,8 @@ fn leaf() -> impl Strategy<Value = String> {
         "\"{q}\\n\"",
         "\"// # { [\"",
         "\"é “\"",
+        "\"日本語\"",
+        "[100_000, 200_000, 300_000, 400_000, 500_000, 600_000, 700_000, 800_000, 900_000, 1_000_000, 1_100]",
         "\"a long string that helps to go over the width of a line, again and again\"",
         "\"\"\"\n    x\n      y\n  \"\"\"",
         "\"\"\"one\"\"\"",
@@ -159,7 +185,9 @@ fn block(depth: u32) -> BoxedStrategy<String> {
         _ => {
             let section =
                 (prop::sample::select(heads), block(depth - 1)).prop_map(|(head, body)| format!("{head}{body}"));
-            let entry = prop_oneof![3 => field, 2 => section, 1 => Just("remove  eval old".to_owned())];
+            let words = prop::sample::select(vec!["remove  eval old", "intervene  edit=small"]).prop_map(str::to_owned);
+            let words = if depth == 2 { words.boxed() } else { Just("remove  eval old".to_owned()).boxed() };
+            let entry = prop_oneof![3 => field, 2 => section, 1 => words];
             if depth == 2 { prop_oneof![5 => entry, 1 => expect].boxed() } else { entry.boxed() }
         }
     };
@@ -284,6 +312,39 @@ fn the_good_files_have_one_form() {
         check_good(text);
         check_good(&text.replace('\n', "\r\n"));
     }
+}
+
+/// All specs of the repository, those in its documents too.
+#[test]
+fn the_specs_of_the_repository_have_one_form() {
+    let mut seen = 0;
+    for path in files(Path::new(env!("CARGO_MANIFEST_DIR"))) {
+        let text = std::fs::read_to_string(&path).expect("a file of the repository is readable");
+        let blocks: Vec<&str> = match path.extension().is_some_and(|extension| extension == "md") {
+            true => text.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("reft\n")).collect(),
+            false => vec![text.as_str()],
+        };
+        for block in blocks {
+            check_any(block);
+            seen += usize::from(parsed(block).1.is_empty());
+        }
+    }
+    assert!(seen > 200, "{seen} specs without errors");
+}
+
+/// The specs and documents under a folder, without what is built.
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder of the repository is readable") {
+        let path = entry.expect("a folder entry is readable").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() && !name.starts_with('.') && !["target", "runs", "findings"].contains(&name.as_str()) {
+            found.extend(files(&path));
+        } else if name.ends_with(".reft") || name.ends_with(".md") {
+            found.push(path);
+        }
+    }
+    found
 }
 
 #[test]

@@ -57,7 +57,9 @@ fn ten_mistakes_give_ten_errors_in_file_order() {
 #[test]
 fn the_fixes_mend_what_is_mechanical() {
     let once = mended(TEN, &diagnostics(TEN));
-    assert_eq!(diagnostics(&once), [], "after the fixes:\n{once}");
+    // Which exponent `1e` should have, only its author knows.
+    let left: Vec<Code> = diagnostics(&once).iter().map(|found| found.code).collect();
+    assert_eq!(left, [Code::BadNumber], "after the fixes:\n{once}");
 }
 
 #[test]

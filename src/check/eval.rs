@@ -5,6 +5,7 @@ use super::choices::WrittenChoices;
 use super::data::DataDeclaration;
 use super::experiment::Names;
 use super::fields::Fields;
+use super::gold::Judged;
 use super::names::is_split_field;
 use super::spec::{Eval, When};
 use super::split::{SplitContext, Use, missing_split, unknown_split};
@@ -91,9 +92,10 @@ impl Checker<'_> {
         if let Some(trained) = trained {
             self.overlap(trained, &data, &split, fields.get("on")?.span);
         }
-        if let (Some(checked), None, Use::Generation, Some(written)) = (&checked, &gold, wanted, fields.get("answer")) {
+        if let (Some(checked), Use::Generation, Some(written)) = (&checked, wanted, fields.get("answer")) {
             let label = format!("`{}.{}`", data.name.text, split.value);
-            self.gold(checked, &answer, written.span, data.target.as_ref(), &label);
+            let judged = Judged { answer: written.span, gold: gold.as_ref(), target: data.target.as_ref() };
+            self.gold(checked, &answer, &judged, &label);
         }
         let Value::Form(decode) = &fields.get("decode")?.value else { return None };
         let max_tokens = decode.argument("max_tokens").and_then(|value| usize::try_from(value.value.as_int()?).ok())?;

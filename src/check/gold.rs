@@ -24,19 +24,23 @@ struct Golds {
     without: Count,
 }
 
+/// Where the parts of an evaluation are written that decide its right answers.
+pub struct Judged<'a> {
+    pub answer: Span,
+    pub gold: Option<&'a TemplateValue>,
+    pub target: Option<&'a TemplateValue>,
+}
+
 impl Checker<'_> {
-    /// Warns about rows whose target holds no answer: no output can be right there.
-    pub(super) fn gold(
-        &mut self,
-        split: &CheckedSplit,
-        answer: &Extractor,
-        written: Span,
-        target: Option<&TemplateValue>,
-        label: &str,
-    ) {
+    /// Warns about rows whose target holds no answer: no output can be right there. With a `gold` of its own that is so where no
+    /// target holds one, as the model learns to write targets.
+    pub(super) fn gold(&mut self, split: &CheckedSplit, answer: &Extractor, judged: &Judged<'_>, label: &str) {
         let Some(golds) = self.golds(split, answer) else { return };
         let Some(first) = golds.without.first else { return };
         let (without, all) = (golds.without.rows, golds.rows);
+        if judged.gold.is_some() && without < all {
+            return;
+        }
         let what = match without == all {
             true => format!("nothing in the target of any of the {all} rows of {label}"),
             false => format!(
@@ -44,16 +48,24 @@ impl Checker<'_> {
                 first + 1
             ),
         };
-        let mut diagnostic = Diagnostic::at(
-            Code::UnscorableGold,
-            written,
-            format!("this `answer` finds {what}: no output can be right there"),
-            "taken from the target too, to know the right answer",
-        );
-        if let Some(target) = target {
+        let (end, role, help) = match judged.gold {
+            None => (
+                "no output can be right there",
+                "taken from the target too, to know the right answer",
+                "take the answer from what the target says, or name it: `gold = \"{answer}\"`",
+            ),
+            Some(_) => (
+                "an output as the model learns to write it cannot be right",
+                "what outputs are searched for",
+                "take the answer from what the target says, or leave `answer` out",
+            ),
+        };
+        let message = format!("this `answer` finds {what}: {end}");
+        let mut diagnostic = Diagnostic::at(Code::UnscorableGold, judged.answer, message, role);
+        if let Some(target) = judged.target {
             diagnostic = diagnostic.label(target.span, "the target that is looked at");
         }
-        self.sink.push(diagnostic.help("take the answer from what the target says, or name it: `gold = \"{answer}\"`"));
+        self.sink.push(diagnostic.help(help));
     }
 
     /// `None` where the rows cannot be read or rendered, which was reported.

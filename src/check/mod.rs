@@ -20,6 +20,7 @@ mod inherit;
 mod intervene;
 mod layers;
 mod lets;
+mod lints;
 mod literal_place;
 mod mismatch;
 mod model;
@@ -101,6 +102,7 @@ pub fn check(modules: &Modules, settings: &[Field], sources: &Sources, world: &d
             checker.experiment(entry.name, doc, parent, body, &mut spec);
         }
     }
+    checker.lints();
     let Some(root) = modules.root() else { return (spec, checker.sink.into_sorted()) };
     let broken = root.tree.items.iter().any(|item| matches!(item.kind, ItemKind::Bad));
     if experiments == 0 && !broken {

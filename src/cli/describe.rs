@@ -30,9 +30,10 @@ pub fn describe(arguments: &DescribeArgs, output: &Output) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let last = name.rsplit('.').next().unwrap_or(name);
-    let help = match suggest::near(last, text::names()).as_slice() {
-        [] => "`reftc describe` lists what there is".to_owned(),
-        found => format!("did you mean {}?", suggest::list(found)),
+    let near = [text::names(), text::foreign_names()].into_iter().map(|names| suggest::near(last, names));
+    let help = match near.into_iter().find(|near| !near.is_empty()) {
+        None => "`reftc describe` lists what there is".to_owned(),
+        Some(found) => format!("did you mean {}?", suggest::list(&found)),
     };
     output.usage_error(&format!("the language has nothing called `{name}`"), &help);
     ExitCode::from(2)

@@ -113,6 +113,7 @@ codes! {
     UnscorableGold = "W0407", "unscorable-gold";
     DeadIntervention = "W0408", "dead-intervention";
     MissingPositions = "W0409", "missing-positions";
+    TrailingSpace = "W0410", "trailing-space";
     CacheUnwritable = "W0501", "cache-unwritable";
 }
 

@@ -173,6 +173,11 @@ impl Sink {
         self.found.len()
     }
 
+    /// Whether a finding of that code lies at that place.
+    pub fn has(&self, code: Code, span: Span) -> bool {
+        self.found.iter().any(|finding| finding.code == code && finding.span() == Some(span))
+    }
+
     /// Whether nothing was found.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()

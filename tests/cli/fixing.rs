@@ -48,5 +48,12 @@ fn only_the_named_files_are_fixed() {
     assert_eq!(done.stdout.lines().count(), 1, "findings are data, and one is left: {}", done.stdout);
     assert!(done.json()["code"] == "E0013", "{}", done.stdout);
     assert_eq!(place.read("other.reft"), broken);
+    place.write("library.reft", "let rate: number = 1e-3\n");
+    place.write("user.reft", &format!("use \"library.reft\" as library\n{}", broken.replace("1e-3", "library.rate")));
+    place
+        .reftc(&["check", "--fix", "user.reft"])
+        .expect(1)
+        .says(&["fixed 3 findings in user.reft", "library.reft:1:11"]);
+    assert_eq!(place.read("library.reft"), "let rate: number = 1e-3\n");
     assert_eq!(place.read("good.reft"), format!("{SPEC}// as   it is\n"));
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 /// A hub whose model can chat.
 fn chatting_hub() -> HubServer {
     let file = |name: &'static str| (name, std::fs::read(tiny().join(name)).unwrap());
-    let template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
+    let template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\\n{% endfor %}{% if add_generation_prompt %}assistant:\\n{% endif %}";
     let settings = format!("{{\"eos_token\": \"<|endoftext|>\", \"chat_template\": \"{template}\"}}");
     let [config, tokenizer] = ["config.json", "tokenizer.json"].map(file);
     HubServer::start(&[config, tokenizer, ("tokenizer_config.json", settings.into_bytes())])

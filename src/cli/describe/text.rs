@@ -58,7 +58,13 @@ fn called_here(name: &str, block: &Block, field: &Field) -> String {
     format!("{name} is called {}.{} here\n\n{}", block.name, field.name, field_text(block, field))
 }
 
-/// Every name that there is something to say about, for near misses.
+/// What other tools call fields and words, for near misses.
+pub fn foreign_names() -> Vec<&'static str> {
+    let fields = BLOCKS.iter().flat_map(|block| block.fields).flat_map(|field| field.aliases.iter().copied());
+    fields.chain(foreign::WORDS.iter().map(|(theirs, _)| *theirs)).collect()
+}
+
+/// Every name of the language, for near misses.
 pub fn names() -> Vec<&'static str> {
     let fields = || BLOCKS.iter().flat_map(|block| block.fields);
     let mut names: Vec<&str> = BLOCKS.iter().map(|block| block.name).collect();
@@ -66,9 +72,6 @@ pub fn names() -> Vec<&'static str> {
     names.extend(fields().map(|field| field.name));
     names.extend(Type::ALL.iter().map(|holds| holds.name()));
     names.extend(schema::FORMS.iter().map(|form| form.name));
-    names.extend(fields().flat_map(|field| field.aliases));
-    names.sort_unstable();
-    names.dedup();
     names
 }
 

@@ -82,6 +82,7 @@ impl<'t> Printer<'t> {
             }
             ExprKind::Call { name, arguments } => {
                 let opener = name.text() + "(";
+                let column = column + opener.chars().count();
                 self.arguments(&opener, arguments, expr.span, indentation, column)
             }
             ExprKind::Method { base, name, arguments } => {
@@ -126,7 +127,7 @@ impl<'t> Printer<'t> {
         }
     }
 
-    /// A single list or call in the parentheses keeps their brackets together: `chat([`.
+    /// What stands behind the name of a call, from `column` on. A single list or call keeps the brackets together: `chat([`.
     fn arguments(
         &mut self,
         opener: &str,
@@ -140,7 +141,8 @@ impl<'t> Printer<'t> {
             && !self.comments.any_in(Span { end: value.span.start, ..span })
             && !self.comments.any_in(Span { start: value.span.end, ..span })
         {
-            return format!("{opener}{})", self.broken(value, indentation, column));
+            // One column is for the closing parenthesis.
+            return format!("{opener}{})", self.broken(value, indentation, column + 1));
         }
         let elements: Vec<Element> = arguments
             .iter()
