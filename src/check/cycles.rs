@@ -94,6 +94,8 @@ fn collect<'t>(expr: &'t Expr, paths: &mut Vec<&'t Path>) {
             [name] if schema::FORMS.iter().any(|form| form.name == name.text) => {}
             _ => paths.push(path),
         },
+        // The word in `field(question)` is a column.
+        ExprKind::Call { name, .. } if name.text() == "field" => {}
         ExprKind::Call { arguments, .. } => arguments.iter().for_each(|argument| collect(&argument.value, paths)),
         ExprKind::Method { base, arguments, .. } => {
             collect(base, paths);

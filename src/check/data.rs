@@ -4,6 +4,7 @@ use super::Checker;
 use super::fields::Fields;
 use super::schema;
 use super::scope::Declared;
+use super::spec::FieldOrigin;
 use super::types::Type;
 use super::value::{TemplateValue, Value};
 use crate::data::read;
@@ -30,6 +31,8 @@ pub struct DataDeclaration {
     pub splits: BTreeMap<String, Option<SplitSource>>,
     /// A field that the block does not have may have been meant as a split.
     pub has_stray: bool,
+    /// Where its fields were set.
+    pub origins: Vec<FieldOrigin>,
 }
 
 /// One split of a data block.
@@ -75,7 +78,9 @@ impl Checker<'_> {
 
     fn data_declaration(&mut self, name: &Ident, body: &Block) -> Option<DataDeclaration> {
         let block = schema::block("data")?;
+        let before = self.origins.len();
         let fields = self.fields(block, Some(body), name.span, None);
+        let origins = self.origins.split_off(before);
         let prompt = template(&fields, "prompt");
         let target = template(&fields, "target").and_then(|target| self.text_only(target, "the target"));
         let overlong = fields.word("overlong").map(|word| match word {
@@ -96,7 +101,7 @@ impl Checker<'_> {
             splits.insert(field.name.to_owned(), split);
         }
         let (eos, has_stray) = (fields.flag("eos"), fields.has_stray());
-        let data = DataDeclaration { name: name.clone(), prompt, target, eos, overlong, splits, has_stray };
+        let data = DataDeclaration { name: name.clone(), prompt, target, eos, overlong, splits, has_stray, origins };
         let broken = body.entries.iter().any(|entry| !matches!(entry, Entry::Field(_)));
         if data.splits.is_empty() && !broken && !has_stray {
             self.sink.push(

@@ -52,7 +52,7 @@ impl<'a> Checker<'a> {
                 if number > 0 {
                     self.note_point(found, point);
                 }
-                spec.experiments.extend(checked.map(|checked| Experiment { point: point.values.clone(), ..checked }));
+                spec.experiments.extend(checked.map(|checked| at_point(checked, point)));
             }
             let points = spec.experiments.get(before..).unwrap_or_default();
             let select = sweep.select.as_ref().and_then(|select| self.selection(select, points.first()?));
@@ -83,6 +83,7 @@ impl<'a> Checker<'a> {
 
     /// One experiment, or one point of it, from a block with all that it inherits.
     fn whole_experiment(&mut self, name: &Ident, doc: &str, body: &tree::Block) -> Option<Experiment> {
+        self.origins.clear();
         let mut inner = Vec::new();
         let head = name.span;
         let fields = self.block("experiment", Some(body), head, Some(&mut inner))?;
@@ -125,6 +126,9 @@ impl<'a> Checker<'a> {
         let train = train.and_then(|(section, fields)| train_block(section.keyword.span, &fields?, rows?));
         let evals: Vec<Option<Eval>> =
             evals.into_iter().map(|eval| self.eval_block(eval?, data.as_ref(), context.as_ref()?)).collect();
+        let mut origins = std::mem::take(&mut self.origins);
+        origins.extend(model.iter().flat_map(|model| model.origins.iter().cloned()));
+        origins.extend(data.iter().flat_map(|data| data.origins.iter().cloned()));
         let expectations = match expect {
             Some(section) => self.expectations(section, &evals),
             None => Some(Vec::new()),
@@ -140,6 +144,7 @@ impl<'a> Checker<'a> {
             evals: evals.into_iter().collect::<Option<_>>()?,
             point: Vec::new(),
             expectations: expectations?,
+            origins,
         })
     }
 
@@ -325,6 +330,17 @@ impl<'a> Checker<'a> {
     ) -> Option<Fields> {
         Some(self.fields(schema::block(name)?, body, head, sections))
     }
+}
+
+/// A point of a sweep with its values, which stand in their origins too: a computed one is nowhere written.
+fn at_point(mut checked: Experiment, point: &SweptPoint) -> Experiment {
+    checked.point.clone_from(&point.values);
+    for value in &point.values {
+        if let Some(origin) = checked.origins.iter_mut().find(|origin| origin.path == value.path) {
+            origin.value.clone_from(&value.value);
+        }
+    }
+    checked
 }
 
 /// Whether two points of a sweep train the same way.

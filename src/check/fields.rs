@@ -4,6 +4,7 @@ use super::Checker;
 use super::evaluate::Expected;
 use super::schema::{BLOCKS, Block, Fallback, Field};
 use super::scope::{Declared, later};
+use super::spec::FieldOrigin;
 use super::types::Type;
 use super::value::Value;
 use crate::diag::{Code, Diagnostic, suggest};
@@ -141,7 +142,26 @@ impl Checker<'_> {
                 _ => {}
             }
         }
+        self.note_origins(block, head, &fields);
         fields
+    }
+
+    /// Remembers where the fields of a block were set.
+    fn note_origins(&mut self, block: &Block, head: Span, fields: &Fields) {
+        let prefix = match block.name {
+            "experiment" => String::new(),
+            "train" | "sweep" => format!("{}.", block.name),
+            named => format!("{named}.{}.", self.slice(head)),
+        };
+        for field in block.fields {
+            let Some(found) = fields.values.get(field.name) else { continue };
+            let place = fields.written.contains_key(field.name).then_some(found.span);
+            let value = match (place, field.default) {
+                (None, Fallback::Text(text)) => text.to_owned(),
+                _ => self.slice(found.span).to_owned(),
+            };
+            self.origins.push(FieldOrigin { path: format!("{prefix}{}", field.name), value, place });
+        }
     }
 
     fn missing(&mut self, block: &Block, field: &Field, head: Span) {

@@ -7,6 +7,7 @@ use super::fields::Fields;
 use super::inherit::nothing_inherited;
 use super::model::ModelDeclaration;
 use super::schema::Bound;
+use super::spec::FieldOrigin;
 use super::types::Type;
 use super::value::Value;
 use crate::data::positions::Segment;
@@ -46,6 +47,10 @@ impl Checker<'_> {
         };
         let what = "the kind of an intervention";
         let kind = self.evaluate(value, Expected { holds: Type::Kind, bound: Bound::Any, what });
+        if let Some(name) = name {
+            let (path, text) = (format!("intervene.{}.kind", name.text), self.slice(value.span).to_owned());
+            self.origins.push(FieldOrigin { path, value: text, place: Some(value.span) });
+        }
         // Of an unknown kind it is not known which fields it would have brought.
         let mut body = section.body.clone();
         body.entries.extend(kind.is_none().then_some(Entry::Bad(Span { end: head.start, ..head })));

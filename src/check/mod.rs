@@ -42,6 +42,7 @@ mod train;
 pub mod types;
 mod value;
 
+use spec::FieldOrigin;
 pub use spec::Spec;
 
 use crate::diag::{Code, Diagnostic, Sink};
@@ -67,6 +68,8 @@ struct Checker<'a> {
     /// Fields that the command line sets, before any sweep.
     settings: &'a [Field],
     sink: Sink,
+    /// Where the fields of the blocks were set that were read last.
+    origins: Vec<FieldOrigin>,
     /// Names of the `let`s that are being evaluated, outermost first.
     active: Vec<Ident>,
     /// The places of the `let`s with an error of their own: what uses them says nothing more.
@@ -88,6 +91,7 @@ pub fn check(modules: &Modules, settings: &[Field], sources: &Sources, world: &d
         sources,
         settings,
         sink,
+        origins: Vec::new(),
         active: Vec::new(),
         broken: BTreeSet::new(),
         models: BTreeMap::new(),

@@ -4,7 +4,7 @@ use super::Checker;
 use super::evaluate::Expected;
 use super::schema::{self, Bound};
 use super::scope::Declared;
-use super::spec::Model;
+use super::spec::{FieldOrigin, Model};
 use super::types::Type;
 use super::value::{FormValue, Value};
 use crate::diag::{Diagnostic, suggest};
@@ -22,6 +22,8 @@ pub struct ModelDeclaration {
     pub facts: Box<dyn KnownModel>,
     /// Where the model comes from: the expression after `=`.
     pub source: Span,
+    /// Where its fields were set.
+    pub origins: Vec<FieldOrigin>,
 }
 
 impl Checker<'_> {
@@ -38,7 +40,15 @@ impl Checker<'_> {
     }
 
     fn model_declaration(&mut self, name: &Ident, value: &Expr, body: Option<&Block>) -> Option<ModelDeclaration> {
-        let (form, precision) = self.model_fields(name, value, body)?;
+        let before = self.origins.len();
+        let fields = self.model_fields(name, value, body);
+        let mut origins = self.origins.split_off(before);
+        let source_text = self.slice(value.span).to_owned();
+        origins.insert(
+            0,
+            FieldOrigin { path: format!("model.{}", name.text), value: source_text, place: Some(value.span) },
+        );
+        let (form, precision) = fields?;
         let source = self.model_source(&form, value.span)?;
         let facts = match self.world.model(&source) {
             Ok(facts) => facts,
@@ -50,7 +60,7 @@ impl Checker<'_> {
         let config = facts.config().map_err(|diagnostic| self.blame(diagnostic, value.span)).ok()?;
         let digests = facts.digests().map_err(|diagnostic| self.blame(diagnostic, value.span)).ok()?;
         let checked = Model { source, precision, config, digests };
-        Some(ModelDeclaration { name: name.clone(), checked, facts, source: value.span })
+        Some(ModelDeclaration { name: name.clone(), checked, facts, source: value.span, origins })
     }
 
     /// What the declaration says, without a look at the model.

@@ -44,6 +44,18 @@ pub struct Experiment {
     /// The values of its sweep; empty where there is none.
     pub point: Vec<PointValue>,
     pub expectations: Vec<Expectation>,
+    /// Where each field was set, in the order of the tables.
+    pub origins: Vec<FieldOrigin>,
+}
+
+/// A field, its value as it is written there, and where that is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldOrigin {
+    /// `train.lr`, `intervene.edit.rank`, `data.reviews.prompt`
+    pub path: String,
+    pub value: String,
+    /// `None` for a default.
+    pub place: Option<Span>,
 }
 
 /// A value at a point of a sweep.

@@ -177,6 +177,10 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub means: MeansArgs,
 
+    /// Show each field with the file and line that set it, instead of the plan
+    #[arg(long, conflicts_with = "json")]
+    pub show_origin: bool,
+
     /// The whole plan as JSON
     #[arg(long)]
     pub json: bool,

@@ -17,7 +17,10 @@ pub fn plan(arguments: &PlanArgs, world: &dyn World, output: &Output) -> ExitCod
         Ok(plan) => plan,
         Err(code) => return code,
     };
-    if arguments.json {
+    if arguments.show_origin {
+        let only = arguments.experiment.as_deref();
+        output.data(&report::origins::text(&compiled.spec, only, &compiled.sources, output.style()));
+    } else if arguments.json {
         output.data(&format!("{}\n", digest::json(&plan)));
     } else {
         output.data(&report::plan::whole(&plan, output.style()));

@@ -2,6 +2,7 @@
 
 pub mod expectations;
 pub mod grid;
+pub mod origins;
 pub mod plan;
 pub mod sweep;
 pub mod table;

@@ -80,6 +80,7 @@ impl Written<'_> {
             evals: Vec::new(),
             point: Vec::new(),
             expectations: Vec::new(),
+            origins: Vec::new(),
         };
         let mut plan =
             lower(&Spec { experiments: vec![experiment], ..Spec::default() }, Means { passes, memory_budget });
