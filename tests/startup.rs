@@ -97,7 +97,7 @@ impl Place {
     /// The rows that a run would take: for training, and for the evaluation.
     fn rows(&self, plan: &Experiment, locator: &Locator, blind: bool) -> [Vec<EncodedRow>; 2] {
         let model = self.model(locator, blind);
-        [train_rows(&plan.train, &model).unwrap(), eval_rows(&plan.evals[0], &model).unwrap()]
+        [train_rows(plan, &model).unwrap(), eval_rows(plan, &plan.evals[0], &model).unwrap()]
     }
 }
 

@@ -32,7 +32,7 @@ impl<'a> Along<'a> {
         steps: Steps,
     ) -> Result<Self> {
         let along = experiment.evals.iter().filter(|eval| eval.when != When::End);
-        let evals: Result<Vec<_>> = along.map(|eval| Ok((eval, eval_rows(eval, model)?))).collect();
+        let evals: Result<Vec<_>> = along.map(|eval| Ok((eval, eval_rows(experiment, eval, model)?))).collect();
         Ok(Self { evals: evals?, model, engine, per_epoch: steps.per_epoch().max(1) })
     }
 

@@ -242,7 +242,7 @@ impl<'a> Stages<'a> {
     /// Trains, from a checkpoint if there is one; `None` where it was interrupted, which saves one.
     fn train(&mut self) -> Result<Option<Interventions>> {
         let model = self.model()?;
-        let rows = train_rows(&self.experiment.train, &model)?;
+        let rows = train_rows(self.experiment, &model)?;
         let mut plan = self.experiment.train.clone();
         plan.count_steps(rows.len());
         let frozen = self.models.frozen();
@@ -293,7 +293,7 @@ impl<'a> Stages<'a> {
     /// Measures; `None` where it was interrupted.
     fn evaluate(&mut self, eval: &Eval, interventions: &Interventions) -> Result<Option<()>> {
         let model = self.model()?;
-        let rows = eval_rows(eval, &model)?;
+        let rows = eval_rows(self.experiment, eval, &model)?;
         let path = self.folder.path().join("eval");
         let folder = &self.folder;
         let mut file = folder.eval_rows(&eval.name)?;

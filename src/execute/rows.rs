@@ -4,37 +4,51 @@ use crate::data::choices;
 use crate::data::encode::EncodedRow;
 use crate::data::form::Form;
 use crate::data::metric::Metric;
+use crate::data::positions::texts;
 use crate::data::read;
 use crate::data::report::EncodeReport;
 use crate::data::row_bytes::{self, Decides};
 use crate::data::source::select;
+use crate::data::spans::Spans;
 use crate::data::split::Split;
 use crate::diag::{Code, Diagnostic, Result};
 use crate::digest;
 use crate::execute::loaded::LoadedModel;
-use crate::plan::{Eval, Train};
+use crate::plan::{Eval, Experiment};
 
-/// The rows of a training: prompts and targets.
+/// The rows of a training: prompts and targets. Where their texts stand they say only where some position asks for it.
 ///
 /// # Errors
 /// Where the file cannot be read (E0401, E0402) or no row keeps a target (E0409).
-pub fn train_rows(train: &Train, model: &LoadedModel) -> Result<Vec<EncodedRow>> {
-    encode(&train.split, model, Form::Targets)
+pub fn train_rows(experiment: &Experiment, model: &LoadedModel) -> Result<Vec<EncodedRow>> {
+    encode(&experiment.train.split, model, Form::Targets).map(|rows| as_needed(rows, experiment))
 }
 
-/// The rows of an evaluation. Where `gold` is written, it stands in the place of the target.
+/// The rows of an evaluation, likewise. Where `gold` is written, it stands in the place of the target.
 ///
 /// # Errors
 /// As [`train_rows`]; E0212, E0406 and E0410 where the choices of a row cannot be scored.
-pub fn eval_rows(eval: &Eval, model: &LoadedModel) -> Result<Vec<EncodedRow>> {
-    if eval.metric == Metric::Perplexity {
-        return encode(&eval.split, model, Form::Targets);
-    }
+pub fn eval_rows(experiment: &Experiment, eval: &Eval, model: &LoadedModel) -> Result<Vec<EncodedRow>> {
     let mut split = eval.split.clone();
-    if let Some(gold) = &eval.gold {
-        split.target = gold.clone();
+    let form = match eval.metric {
+        Metric::Perplexity => Form::Targets,
+        Metric::Accuracy | Metric::ExactMatch => {
+            split.target = eval.gold.as_ref().unwrap_or(&split.target).clone();
+            eval.choices.as_ref().map_or(Form::Prompts, Form::Choices)
+        }
+    };
+    encode(&split, model, form).map(|rows| as_needed(rows, experiment))
+}
+
+fn as_needed(mut rows: Vec<EncodedRow>, experiment: &Experiment) -> Vec<EncodedRow> {
+    if texts(experiment.interventions.iter().flat_map(|block| &block.segments)).is_empty() {
+        let forget = |row: &mut EncodedRow| row.spans = Spans::default();
+        rows.iter_mut().for_each(|row| {
+            forget(row);
+            row.choices.iter_mut().for_each(forget);
+        });
     }
-    encode(&split, model, eval.choices.as_ref().map_or(Form::Prompts, Form::Choices))
+    rows
 }
 
 fn encode(split: &Split, model: &LoadedModel, form: Form<'_>) -> Result<Vec<EncodedRow>> {

@@ -4,6 +4,7 @@ use super::documents::Document;
 use super::markdown;
 use super::modules::{Key, Modules};
 use super::names::{Definition, Sort, is_segment, is_word_of};
+use super::position::Text;
 use super::resolved::{self, Resolved};
 use super::walk::{self, Node, Place};
 use super::workspace::Workspace;
@@ -53,13 +54,7 @@ impl Hovering<'_> {
         let Some(module) = self.modules.get(&key.path) else { return String::new() };
         let head = head(&module.text.content[definition.whole.range()]);
         let mut out = format!("```reft\n{head}\n```\n{}", definition.sort.description());
-        let line = module.text.position(definition.name.span.start as usize).line + 1;
-        let file = key.path.file_name().unwrap_or_default().to_string_lossy();
-        if key.path == self.document.path {
-            out.push_str(&format!(", declared in line {line}"));
-        } else {
-            out.push_str(&format!(", declared in line {line} of `{file}`"));
-        }
+        out.push_str(&format!(", declared in {}", self.line(&key.path, &module.text, definition.name.span)));
         if !definition.doc.is_empty() {
             out.push_str(&format!("\n\n{}", definition.doc));
         }
@@ -71,9 +66,18 @@ impl Hovering<'_> {
         }
         let value = module.file.items.iter().find(|item| item.span == definition.whole);
         if let Some(value) = value.and_then(|item| self.leads_to(&key.path, item)) {
-            out.push_str(&format!("\n\nvalue: `{value}`"));
+            out.push_str(&format!("\n\nvalue: {value}"));
         }
         out
+    }
+
+    /// `line 3`, with the file where it is another one.
+    fn line(&self, path: &Path, text: &Text, span: Span) -> String {
+        let line = text.position(span.start as usize).line + 1;
+        match path.file_name().filter(|_| path != self.document.path) {
+            Some(file) => format!("line {line} of `{}`", file.display()),
+            None => format!("line {line}"),
+        }
     }
 
     /// The text at the end of a chain of `let`s; `None` where a `let` says its value itself.
@@ -82,7 +86,7 @@ impl Hovering<'_> {
         self.value(path, value)
     }
 
-    /// What an expression that is a name leads to in the end.
+    /// What an expression that is a name leads to in the end, and where that is set.
     fn value(&self, path: &Path, expr: &Expr) -> Option<String> {
         let (mut path, mut expr) = (path.to_path_buf(), expr.clone());
         for step in 0..LETS {
@@ -102,8 +106,9 @@ impl Hovering<'_> {
                 Some(next) => (path, expr) = next,
                 None if step == 0 => return None,
                 None => {
-                    let text = &self.modules.get(&path)?.text.content;
-                    return text.get(expr.span.range()).map(str::to_owned);
+                    let text = &self.modules.get(&path)?.text;
+                    let value = text.content.get(expr.span.range())?;
+                    return Some(format!("`{value}`, set in {}", self.line(&path, text, expr.span)));
                 }
             }
         }
@@ -131,7 +136,7 @@ impl Hovering<'_> {
                 let known = place.field.filter(|_| self.touches(field.name.span))?;
                 let mut out = markdown::field(known);
                 if let Some(value) = self.value(&self.document.path, &field.value) {
-                    out.push_str(&format!("\n\nvalue: `{value}`"));
+                    out.push_str(&format!("\n\nvalue: {value}"));
                 }
                 if let Some(resolved) = self.resolved(place) {
                     out.push_str(&field_facts(known.name, &resolved));

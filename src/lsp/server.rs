@@ -249,10 +249,16 @@ impl Server {
             return;
         }
         let files = diagnostics::by_file(&checked.compiled, &self.workspace.documents);
-        let touched: BTreeSet<PathBuf> = files.keys().cloned().collect();
+        // Of a used file that is well, and was, there is nothing to say.
+        let ill = |files: &BTreeMap<PathBuf, Vec<Diagnostic>>| -> BTreeSet<PathBuf> {
+            files.iter().filter(|(_, found)| !found.is_empty()).map(|(file, _)| file.clone()).collect()
+        };
+        let mut touched = ill(&files);
+        touched.insert(path.clone());
         let before = self.published.insert(path.clone(), files).unwrap_or_default();
+        touched.extend(ill(&before));
         self.workspace.checked.insert(path, checked);
-        touched.union(&before.into_keys().collect()).for_each(|file| self.publish(file));
+        touched.iter().for_each(|file| self.publish(file));
     }
 
     /// Shows the findings of a file: those of every open spec that uses it, each once.

@@ -71,7 +71,7 @@ impl Builder<'_> {
         let span = self.span(&pair);
         let mut terms = Vec::new();
         let mut operator: Option<Pair> = None;
-        for part in pair.into_inner() {
+        for part in self.without_comments(pair) {
             match part.as_rule() {
                 Rule::plus | Rule::minus => {
                     if let Some(earlier) = operator.replace(part) {
@@ -119,7 +119,7 @@ impl Builder<'_> {
     }
 
     /// The parts of a pair, without the comments between them.
-    fn without_comments<'p>(&mut self, pair: Pair<'p>) -> Vec<Pair<'p>> {
+    pub(super) fn without_comments<'p>(&mut self, pair: Pair<'p>) -> Vec<Pair<'p>> {
         let (comments, parts): (Vec<Pair>, Vec<Pair>) =
             pair.into_inner().partition(|part| matches!(part.as_rule(), Rule::comment | Rule::foreign_comment));
         comments.iter().for_each(|comment| self.foreign_comment(comment));
