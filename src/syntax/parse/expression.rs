@@ -227,7 +227,7 @@ impl Builder<'_> {
                     let end = path.segments.last().map_or(path.span, |segment| segment.span);
                     path.span = Span { end: end.end, ..path.span };
                     let span = path.span;
-                    let base = Box::new(Expr { kind: ExprKind::Word(path), span });
+                    let base = Box::new(Expr { kind: self.word(path), span });
                     ExprKind::Method { base, name, arguments }
                 }
             },
