@@ -146,7 +146,10 @@ fn expression() -> impl Strategy<Value = String> {
             elements.clone().prop_map(|elements| format!("greedy({elements})")),
             (inner.clone(), trivia()).prop_map(|(value, end)| format!("linear(warmup:{end} {value},{end})")),
             (base.clone(), elements).prop_map(|(base, elements)| format!("{base}.shuffle({elements})")),
-            (base, trivia()).prop_map(|(base, gap)| format!("{base}[{gap}-10..{gap}]")),
+            (base.clone(), trivia()).prop_map(|(base, gap)| format!("{base}[{gap}-10..{gap}]")),
+            (base.clone(), trivia(), trivia(), base.clone())
+                .prop_map(|(start, before, after, end)| format!("[{start}{before}..{after} {end}]")),
+            (base, trivia()).prop_map(|(base, gap)| format!("[{base}{gap}.shuffle(1){gap}.first()[1..]]")),
             (inner.clone(), inner).prop_map(|(left, right)| format!("{left} - {right}")),
             Just("f3+l3".to_owned()),
             Just("4 ..= 12".to_owned()),

@@ -128,3 +128,18 @@ fn one_mistake_is_one_error() {
         assert_eq!(found.iter().map(|found| found.code).collect::<Vec<_>>(), [code], "{text}\n{found:#?}");
     }
 }
+
+#[test]
+fn foreign_comments_are_told_wherever_comments_may_stand() {
+    for text in [
+        "let x = [a # note\n + b]\n",
+        "let x = [1 # note\n .. 3]\n",
+        "let x = f(a: # note\n 1)\n",
+        "let x = [a # note\n .b()]\n",
+    ] {
+        let found: Vec<Code> = diagnostics(text).iter().map(|found| found.code).collect();
+        assert_eq!(found, [Code::UnexpectedText], "{text}");
+        let once = mended(text, &diagnostics(text));
+        assert_eq!(diagnostics(&once), [], "{text} became {once}");
+    }
+}

@@ -6,6 +6,7 @@ mod text;
 
 use super::args::DescribeArgs;
 use super::output::Output;
+use crate::check::schema;
 use crate::diag::suggest;
 use crate::source::Sources;
 use crate::store::atomic;
@@ -30,7 +31,9 @@ pub fn describe(arguments: &DescribeArgs, output: &Output) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let last = name.rsplit('.').next().unwrap_or(name);
-    let near = [text::names(), text::foreign_names()].into_iter().map(|names| suggest::near(last, names));
+    let block = name.split_once('.').and_then(|(block, _)| schema::block(block));
+    let fields = block.into_iter().flat_map(|block| block.fields).map(|field| field.name).collect();
+    let near = [fields, text::names(), text::foreign_names()].into_iter().map(|names| suggest::near(last, names));
     let help = match near.into_iter().find(|near| !near.is_empty()) {
         None => "`reftc describe` lists what there is".to_owned(),
         Some(found) => format!("did you mean {}?", suggest::list(&found)),

@@ -1,6 +1,6 @@
 //! The reference of the language in Markdown: `docs/reference/` holds these pages.
 
-use super::parts::{allowed, assignment, block_with, holders, notes, signature, smallest};
+use super::parts::{allowed, assignment, block_with, holders, notes, smallest};
 use crate::check::foreign;
 use crate::check::schema::{self, BLOCKS, Block, Fallback, Field, Form};
 use crate::check::types::Type;
@@ -65,12 +65,16 @@ fn index() -> String {
 
 fn block_page(block: &Block) -> String {
     let mut out = format!("# `{}`\n\n{} Written `{}`. {ORIGIN}\n\n", block.name, block.doc, block.head);
-    out.push_str("| field | type | default | |\n|---|---|---|---|\n");
+    if !block.fields.is_empty() {
+        out.push_str("| field | type | default | |\n|---|---|---|---|\n");
+    }
     for field in block.fields {
         let link = format!("[`{0}`](#{0})", field.name);
         let _ = writeln!(out, "| {link} | {} | {} | {} |", type_link(field.holds), default(field), field.doc);
     }
-    let _ = write!(out, "\nThe smallest one:\n\n```reft\n{}\n```\n", smallest(block));
+    if let Some(smallest) = smallest(block) {
+        let _ = write!(out, "\nThe smallest one:\n\n```reft\n{smallest}\n```\n");
+    }
     for field in block.fields {
         let _ = write!(out, "\n## `{}`\n\n{}.\n\n", field.name, capitalised(field.doc));
         let _ = writeln!(out, "- Type: {}", type_link(field.holds));
@@ -116,7 +120,7 @@ fn types_page() -> String {
 
 fn form_row(form: &Form) -> String {
     let later = if form.later { " (later version)" } else { "" };
-    let mut out = format!("| `{}` | {}{later} |\n", signature(form), form.doc);
+    let mut out = format!("| `{}` | {}{later} |\n", form.signature(), form.doc);
     for parameter in form.parameters {
         let allowed = allowed(parameter.bound).map_or(String::new(), |allowed| format!("; {allowed}"));
         let _ = writeln!(

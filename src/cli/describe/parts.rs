@@ -1,19 +1,7 @@
 //! What texts and pages both say of a field, a form or a type.
 
-use crate::check::schema::{BLOCKS, Block, Bound, Fallback, Field, Form, Parameter};
+use crate::check::schema::{BLOCKS, Block, Bound, Fallback, Field};
 use crate::check::types::Type;
-
-/// `linear(warmup: 0%)`
-pub fn signature(form: &Form) -> String {
-    let one = |parameter: &Parameter| match parameter.default {
-        None => parameter.name.to_owned(),
-        Some(default) => format!("{}: {default}", parameter.name),
-    };
-    match form.parameters {
-        [] => form.name.to_owned(),
-        parameters => format!("{}({})", form.name, parameters.iter().map(one).collect::<Vec<_>>().join(", ")),
-    }
-}
 
 /// The field as it may be written: `lr = 9e-4`.
 pub fn assignment(field: &Field) -> String {
@@ -38,10 +26,11 @@ pub fn block_with(block: &Block, entries: &[String]) -> String {
     head.replace("SOURCE", Type::ModelSource.example()).replace('…', &entries.join(", "))
 }
 
-/// A block with what it must have.
-pub fn smallest(block: &Block) -> String {
+/// A block with what it must have, if there is such a thing.
+pub fn smallest(block: &Block) -> Option<String> {
     let required = block.fields.iter().filter(|field| field.default == Fallback::Required);
-    block_with(block, &required.map(assignment).collect::<Vec<_>>())
+    let required: Vec<String> = required.map(assignment).collect();
+    (!required.is_empty()).then(|| block_with(block, &required))
 }
 
 /// Which numbers are allowed, where not all are.

@@ -1,8 +1,8 @@
 //! Descriptions for the terminal.
 
-use super::parts::{allowed, assignment, block_with, holders, notes, signature, smallest};
+use super::parts::{allowed, assignment, block_with, holders, notes, smallest};
 use crate::check::foreign;
-use crate::check::schema::{self, BLOCKS, Block, Fallback, Field, Form};
+use crate::check::schema::{self, BLOCKS, Block, Field, Form};
 use crate::check::types::Type;
 use crate::diag::Code;
 use crate::intervention::Kind;
@@ -91,31 +91,23 @@ pub fn overview() -> String {
 
 fn block_text(block: &Block) -> String {
     let row = |field: &Field| {
-        let holds = format!("{} {}", field.holds.name(), fallback(field)).trim().to_owned();
+        let holds = format!("{} {}", field.holds.name(), field.fallback()).trim().to_owned();
         [field.name.to_owned(), holds, field.doc.to_owned()]
     };
     let rows: Vec<[String; 3]> = block.fields.iter().map(row).collect();
-    format!("{}\n{}\n\n{}\nexample: {}\n", block.head, block.doc, columns(&rows), smallest(block))
+    let example = smallest(block).map_or(String::new(), |example| format!("\nexample: {example}\n"));
+    format!("{}\n{}\n\n{}{example}", block.head, block.doc, columns(&rows))
 }
 
 fn kind_text(entry: &Entry) -> String {
-    let intervene = schema::block("intervene").map(smallest).unwrap_or_default().replace("loreft", entry.name);
+    let intervene = schema::block("intervene").and_then(smallest).unwrap_or_default().replace("loreft", entry.name);
     let fields = entry.fields.join(", ");
     format!("{}: {}\n{}\nfields: {fields}\nexample: {intervene}\n", entry.name, entry.formula, entry.doc)
 }
 
-fn fallback(field: &Field) -> String {
-    match field.default {
-        Fallback::Required => "(required)".into(),
-        Fallback::None => "(optional)".into(),
-        Fallback::Text(text) => format!("= {text}"),
-        Fallback::Later => "(comes in a later version)".into(),
-    }
-}
-
 fn field_text(block: &Block, field: &Field) -> String {
     let name = format!("{}.{}", block.name, field.name);
-    let mut out = format!("{name}: {} {}\n{}\n", field.holds.name(), fallback(field), field.doc);
+    let mut out = format!("{name}: {} {}\n{}\n", field.holds.name(), field.fallback(), field.doc);
     if let Some(allowed) = allowed(field.bound) {
         let _ = writeln!(out, "allowed: {allowed}");
     }
@@ -150,7 +142,7 @@ fn type_text(holds: Type) -> String {
 
 fn form_text(form: &Form) -> String {
     let later = if form.later { " (comes in a later version)" } else { "" };
-    let mut out = format!("  {}: {}{later}\n", signature(form), form.doc);
+    let mut out = format!("  {}: {}{later}\n", form.signature(), form.doc);
     for parameter in form.parameters {
         let _ = writeln!(out, "    {}: {} {}", parameter.name, parameter.holds.name(), parameter.doc);
     }

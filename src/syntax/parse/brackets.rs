@@ -57,7 +57,7 @@ impl Builder<'_> {
     fn argument(&mut self, pair: Pair) -> Argument {
         let span = self.span(&pair);
         let (mut name, mut value, mut mark) = (None, None, None);
-        for part in pair.into_inner() {
+        for part in self.without_comments(pair) {
             match part.as_rule() {
                 Rule::word => name = Some(self.ident(&part)),
                 Rule::colon => mark = Some(part),

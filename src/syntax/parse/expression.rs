@@ -71,7 +71,7 @@ impl Builder<'_> {
         let span = self.span(&pair);
         let mut terms = Vec::new();
         let mut operator: Option<Pair> = None;
-        for part in pair.into_inner() {
+        for part in self.without_comments(pair) {
             match part.as_rule() {
                 Rule::plus | Rule::minus => {
                     if let Some(earlier) = operator.replace(part) {
@@ -100,7 +100,7 @@ impl Builder<'_> {
     fn range(&mut self, pair: Pair) -> Expr {
         let span = self.span(&pair);
         let (mut start, mut end, mut dots) = (None, None, None);
-        for part in pair.into_inner() {
+        for part in self.without_comments(pair) {
             if part.as_rule() == Rule::dots {
                 dots = Some(part.as_str() == "..=");
             } else if dots.is_none() {
@@ -118,9 +118,17 @@ impl Builder<'_> {
         }
     }
 
+    /// The parts of a pair, without the comments between them.
+    pub(super) fn without_comments<'p>(&mut self, pair: Pair<'p>) -> Vec<Pair<'p>> {
+        let (comments, parts): (Vec<Pair>, Vec<Pair>) =
+            pair.into_inner().partition(|part| matches!(part.as_rule(), Rule::comment | Rule::foreign_comment));
+        comments.iter().for_each(|comment| self.foreign_comment(comment));
+        parts
+    }
+
     fn operand(&mut self, pair: Pair) -> Expr {
         let start = pair.as_span().start();
-        let mut parts = pair.into_inner();
+        let mut parts = self.without_comments(pair).into_iter();
         let mut result = match parts.next() {
             Some(primary) => self.primary(primary),
             None => Expr { kind: ExprKind::Bad, span: self.empty_span(start) },
@@ -219,7 +227,7 @@ impl Builder<'_> {
                     let end = path.segments.last().map_or(path.span, |segment| segment.span);
                     path.span = Span { end: end.end, ..path.span };
                     let span = path.span;
-                    let base = Box::new(Expr { kind: ExprKind::Word(path), span });
+                    let base = Box::new(Expr { kind: self.word(path), span });
                     ExprKind::Method { base, name, arguments }
                 }
             },
