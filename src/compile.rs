@@ -1,10 +1,11 @@
 //! From the path of a spec to what it says: every file read, parsed and checked. Commands, editors and tests all go through here.
 
+pub mod expectations;
+
 use crate::check::modules::{Modules, near_spec};
 use crate::check::{self, Spec};
 use crate::diag::{Code, Diagnostic, Result, Severity, in_order, reason};
 use crate::plan::{self, Means, Plan};
-use crate::report::expectations;
 use crate::source::{FileId, Sources};
 use crate::syntax;
 use crate::world::World;

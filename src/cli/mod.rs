@@ -13,6 +13,7 @@ mod fmt;
 mod generate;
 mod init;
 mod lsp;
+mod origins;
 mod output;
 mod plan;
 mod progress;

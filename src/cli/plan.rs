@@ -1,6 +1,7 @@
 //! `reftc plan`
 
 use super::args::PlanArgs;
+use super::origins;
 use super::output::Output;
 use crate::compile::{Compiled, compile};
 use crate::diag::suggest;
@@ -19,7 +20,7 @@ pub fn plan(arguments: &PlanArgs, world: &dyn World, output: &Output) -> ExitCod
     };
     if arguments.show_origin {
         let only = arguments.experiment.as_deref();
-        output.data(&report::origins::text(&compiled.spec, only, &compiled.sources, output.style()));
+        output.data(&origins::text(&compiled.spec, only, &compiled.sources, output.style()));
     } else if arguments.json {
         output.data(&format!("{}\n", digest::json(&plan)));
     } else {

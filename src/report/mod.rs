@@ -1,8 +1,6 @@
 //! Results as text: tables, pictures and numbers. Nothing here prints.
 
-pub mod expectations;
 pub mod grid;
-pub mod origins;
 pub mod plan;
 pub mod sweep;
 pub mod table;

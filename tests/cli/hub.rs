@@ -2,7 +2,7 @@
 
 #[allow(dead_code, reason = "shared with the tests of the hub itself")]
 #[path = "../support/hub_server.rs"]
-mod hub_server;
+pub mod hub_server;
 
 use crate::failures::{copy, tiny};
 use crate::support::{Done, Place, RUN};

@@ -1,12 +1,8 @@
 //! `reftc init` and `reftc examples`: what they write is whole, runs at once, and overwrites nothing.
 
-#[allow(dead_code, reason = "shared with the tests of the hub itself")]
-#[path = "../support/hub_server.rs"]
-mod hub_server;
-
 use crate::failures::tiny;
+use crate::hub::hub_server::HubServer;
 use crate::support::{Done, Place};
-use hub_server::HubServer;
 use reftc::cli::projects::{EXAMPLES, Project, TEMPLATES};
 use std::path::Path;
 

@@ -1,11 +1,11 @@
 //! Whether an experiment keeps what it promises: what a plan decides before a run, and what was measured after it.
 
-use super::sweep::{best, groups, label, mean_and_deviation};
-use super::table::{Align, Table, number};
-use super::units;
 use crate::check::spec::{self, Expectation, Promised, Quantity, Spec};
 use crate::diag::{Code, Diagnostic};
 use crate::plan::{Experiment, Plan, PointValue, Sweep};
+use crate::report::sweep::{best, groups, label, mean_and_deviation};
+use crate::report::table::{Align, Table, number};
+use crate::report::units;
 use crate::store::result::RunResult;
 
 /// The planned expectations that do not hold, each told once, at the first point of a sweep that violates it.

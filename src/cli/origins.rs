@@ -1,8 +1,8 @@
 //! Where the fields of an experiment were set.
 
-use super::table::{Align, Style, Table};
 use crate::check::Spec;
 use crate::check::spec::Experiment;
+use crate::report::table::{Align, Style, Table};
 use crate::source::{Sources, Span};
 
 /// Wider values are cut.
