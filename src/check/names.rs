@@ -72,6 +72,12 @@ impl Checker<'_> {
 
     pub(super) fn wrong_kind(&self, name: &Ident, declared: Declared<'_>, place: Span, holds: Type) -> Diagnostic {
         let names = self.scope.names(name.span, |other| other.serves(holds));
+        let quoted = format!("\"{}\"", name.text);
+        let meant = match holds {
+            Type::Model | Type::Data => names.first().copied().filter(|_| names.len() == 1),
+            Type::String | Type::Pattern => Some(quoted.as_str()),
+            _ => None,
+        };
         Diagnostic::at(
             Code::WrongKindOfName,
             name.span,
@@ -84,9 +90,10 @@ impl Checker<'_> {
                 let name = names.first().copied().unwrap_or(holds.example());
                 format!("write the name of {}, such as `{name}`", holds.with_article())
             }
+            Type::String | Type::Pattern => format!("write text in double quotes: `{quoted}`"),
             _ => format!("write for example `{}`", holds.example()),
         })
-        .maybe_fix(name.span, names.first().copied().filter(|_| names.len() == 1))
+        .maybe_fix(name.span, meant)
     }
 
     /// `data.split`

@@ -77,20 +77,22 @@ fn formatted(tree: &syntax::tree::File, text: &str) {
     let (again, slips) = syntax::parse(FileId(0), &once);
     assert!(slips.is_empty(), "the formatter broke the text");
     assert!(syntax::format(&again, &once) == once, "formatted twice is not formatted once");
-    let comments = |file: &syntax::tree::File| {
-        let mut comments: Vec<String> = file.comments.iter().map(|comment| comment.text.clone()).collect();
-        comments.sort_unstable();
-        comments
-    };
-    assert!(comments(tree) == comments(&again), "a comment was lost");
-    assert!(tree.items.len() == again.items.len(), "a declaration was lost");
+    assert!(shape(tree) == shape(&again), "what is formatted is read as another text");
+}
+
+/// The tree and its comments, without their places.
+fn shape(file: &syntax::tree::File) -> String {
+    let written = format!("{file:?}");
+    let mut pieces = written.split("Span { file");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |shape, piece| shape + piece.split_once(" }").map_or(piece, |(_, rest)| rest))
 }
 
 /// The findings for a text, and what it consists of; one without errors is planned.
 fn checked(text: &str, world: &Rows) -> (Vec<Diagnostic>, Sources) {
     let mut sources = Sources::default();
     let id = sources.add(Path::new("spec.reft"), text.to_owned());
-    let compiled = compile_text(id, sources, world);
+    let compiled = compile_text(id, sources, &[], world);
     if !compiled.has_errors() {
         compiled.plan(Means::default());
     } else {
