@@ -24,7 +24,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("execute", &["check", "syntax", "watch", "lsp", "cli"]),
     ("store", &["check", "syntax", "execute", "report", "watch", "lsp", "cli"]),
     ("report", &["check", "syntax", "watch", "lsp", "cli"]),
-    ("compile", &["execute", "report", "watch", "lsp", "cli"]),
+    ("compile", &["execute", "watch", "lsp", "cli"]),
     ("watch", &["cli"]),
     ("lsp", &["cli"]),
 ];
