@@ -1,7 +1,7 @@
 //! The language server: what editors ask, answered from the same tables, parser and checker as the command line.
 //!
 //! `server.rs` reads messages and answers at once from the newest text; `worker.rs` checks on a thread of its own and reports
-//! back. Each capability is a file that takes a [`workspace::Workspace`] and a place, and gives plain protocol types.
+//! back. Each capability is a file that takes a `workspace::Workspace` and a place, and gives plain protocol types.
 
 mod actions;
 mod capabilities;
