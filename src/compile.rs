@@ -3,6 +3,7 @@
 pub mod expectations;
 
 use crate::check::modules::{Modules, near_spec};
+use crate::check::spec::{Expectation, Promised};
 use crate::check::{self, Spec};
 use crate::diag::{Code, Diagnostic, Result, Severity, in_order, reason};
 use crate::plan::{self, Means, Plan};
@@ -64,8 +65,8 @@ pub fn compile_text(id: FileId, mut sources: Sources, settings: &[String], world
     }
     let (spec, found) = check::check(&modules, &fields, &sources, world);
     diagnostics.extend(found);
-    let promises = spec.experiments.iter().any(|experiment| !experiment.expectations.is_empty());
-    if promises {
+    let planned = |expectation: &Expectation| matches!(expectation.promised, Promised::Planned(_));
+    if spec.experiments.iter().flat_map(|experiment| &experiment.expectations).any(planned) {
         diagnostics.extend(expectations::violated(&spec, &plan::lower(&spec, Means::default())));
     }
     in_order(&mut diagnostics);

@@ -2,7 +2,7 @@
 //!
 //! A [`Span`] is small enough to copy everywhere: it names a file by its number in [`Sources`] and a range of bytes.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The number of a file in [`Sources`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,6 +26,11 @@ impl Span {
     /// The smallest span that holds both; they must lie in the same file.
     pub fn to(self, other: Self) -> Self {
         Self { file: self.file, start: self.start.min(other.start), end: self.end.max(other.end) }
+    }
+
+    /// Whether the other lies in it, in the same file.
+    pub fn contains(self, other: Self) -> bool {
+        self.file == other.file && self.start <= other.start && other.end <= self.end
     }
 
     /// The range of bytes, for slicing the text.
@@ -92,4 +97,19 @@ impl Sources {
     pub fn text(&self, span: Span) -> &str {
         self.file(span.file).and_then(|file| file.text.get(span.range())).unwrap_or("")
     }
+}
+
+/// A path without `.` and without `x/..`, so that one file has one name.
+pub fn without_detours(path: &Path) -> PathBuf {
+    let mut tidy = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(tidy.components().next_back(), Some(Component::Normal(_))) => {
+                tidy.pop();
+            }
+            part => tidy.push(part),
+        }
+    }
+    tidy
 }

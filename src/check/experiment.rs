@@ -7,7 +7,7 @@ use super::intervene::CheckedIntervention;
 use super::model::ModelDeclaration;
 use super::schema;
 use super::scope::unknown_name;
-use super::spec::{CheckedSplit, Eval, Experiment, Promised, Selection, Spec, Sweep};
+use super::spec::{CheckedSplit, Eval, Experiment, Promised, Selection, Spec, Sweep, point_text};
 use super::split::{SplitContext, Use, missing_split};
 use super::sweep::SweptPoint;
 use super::train::train_block;
@@ -66,17 +66,10 @@ impl<'a> Checker<'a> {
 
     /// Says of findings from number `first` on, which an earlier point of the sweep did not have, at which point they are.
     fn note_point(&mut self, first: usize, point: &SweptPoint) {
-        let values: Vec<String> =
-            point.values.iter().map(|value| format!("`{} = {}`", value.path, value.value)).collect();
         for at in first..self.sink.len() {
-            let within = |place: Span| {
-                point
-                    .places
-                    .iter()
-                    .any(|outer| outer.file == place.file && outer.start <= place.start && place.end <= outer.end)
-            };
+            let within = |place: Span| point.places.iter().any(|outer| outer.contains(place));
             if !self.sink.place(at).is_some_and(within) {
-                self.sink.note(at, &format!("at the point {}", values.join(", ")));
+                self.sink.note(at, &format!("at the point {}", point_text(&point.values)));
             }
         }
     }
@@ -157,12 +150,12 @@ impl<'a> Checker<'a> {
                 Some("intervene") => sections.interventions.push(self.intervention(section, model, &mut names)),
                 Some("train") => match sections.train {
                     None => sections.train = Some((section, self.train_fields(section))),
-                    Some((first, _)) => self.second_train(section, first),
+                    Some((first, _)) => self.second_block(section, first, "join them, or write a second experiment"),
                 },
                 Some("eval") => sections.evals.push(self.eval_fields(section, &mut names)),
                 Some("expect") => match sections.expect {
                     None => sections.expect = Some(section),
-                    Some(first) => self.second_expect(section, first),
+                    Some(first) => self.second_block(section, first, "join them"),
                 },
                 _ => self.mention(section.span),
             }
@@ -198,18 +191,20 @@ impl<'a> Checker<'a> {
         meant
     }
 
-    fn second_expect(&mut self, section: &Section, first: &Section) {
+    /// A block that an experiment may have once.
+    pub(super) fn second_block(&mut self, second: &Section, first: &Section, help: &str) {
+        let keyword = &second.keyword;
         self.sink.push(
             Diagnostic::at(
                 Code::MisplacedBlock,
-                section.keyword.span,
-                "an experiment has one `expect` block",
+                keyword.span,
+                format!("an experiment has one `{}` block", keyword.text),
                 "a second one",
             )
             .label(first.keyword.span, "the first one")
-            .help("join them"),
+            .help(help),
         );
-        self.mention(section.span);
+        self.mention(second.span);
     }
 
     /// `select`: the measure must be one of the experiment's, on rows that nothing else is reported on.
@@ -263,16 +258,12 @@ impl<'a> Checker<'a> {
         for (at, point) in points.iter().enumerate() {
             let twin = points.iter().take(at).find(|other| other.seed == point.seed && same_point(other, point));
             if let Some(twin) = twin {
-                let text = |point: &Experiment| {
-                    let values = point.point.iter().map(|value| format!("`{} = {}`", value.path, value.value));
-                    values.collect::<Vec<_>>().join(", ")
-                };
                 self.sink.push(
                     Diagnostic::at(
                         Code::TwinPoints,
                         name.span,
                         "two points of this sweep are the same experiment",
-                        format!("{} and {}", text(twin), text(point)),
+                        format!("{} and {}", point_text(&twin.point), point_text(&point.point)),
                     )
                     .help("remove the value that is there twice"),
                 );

@@ -32,7 +32,7 @@ struct Level<'a> {
 }
 
 /// The entries of the levels so far, on which the next one is laid.
-struct Layers {
+struct Levels {
     entries: Vec<Slot>,
     overrides: Vec<Override>,
     /// Names of the interventions that are being expanded.
@@ -51,12 +51,12 @@ impl<'a> Checker<'a> {
     /// The experiment with what it inherits; `None` where a parent is not found or inherits from itself, which is reported.
     pub(super) fn whole(&mut self, name: &'a Ident, parent: Option<&'a Path>, body: &'a Block) -> Option<Whole> {
         let line = self.line(Level { name, parent, body })?;
-        let mut layers = Layers { entries: Vec::new(), overrides: Vec::new(), expanding: Vec::new() };
+        let mut levels = Levels { entries: Vec::new(), overrides: Vec::new(), expanding: Vec::new() };
         for level in line.iter().rev() {
-            self.lay(&mut layers, level);
+            self.lay(&mut levels, level);
         }
-        let entries = layers.entries.into_iter().filter_map(|slot| slot.entry).collect();
-        Some(Whole { body: Block { entries, span: body.span }, overrides: layers.overrides })
+        let entries = levels.entries.into_iter().filter_map(|slot| slot.entry).collect();
+        Some(Whole { body: Block { entries, span: body.span }, overrides: levels.overrides })
     }
 
     /// The experiment and those that it extends, the eldest last.
@@ -114,53 +114,53 @@ impl<'a> Checker<'a> {
     }
 
     /// Lays the entries of one level over those that it inherits.
-    fn lay(&mut self, layers: &mut Layers, level: &Level<'_>) {
-        layers.entries.iter_mut().for_each(|slot| slot.inherited = true);
+    fn lay(&mut self, levels: &mut Levels, level: &Level<'_>) {
+        levels.entries.iter_mut().for_each(|slot| slot.inherited = true);
         for entry in &level.body.entries {
             match entry {
                 Entry::Field(field) => {
                     let name = field.name.text();
                     let same = |other: &Entry| matches!(other, Entry::Field(other) if other.name.text() == name);
-                    layers.set(&level.name.text, entry.clone(), same);
+                    levels.set(&level.name.text, entry.clone(), same);
                 }
                 Entry::Section(section) => {
-                    if let Some(diagnostic) = layers.changes_nothing(section) {
+                    if let Some(diagnostic) = levels.changes_nothing(section) {
                         self.mention(section.span);
                         self.sink.push(diagnostic);
-                        layers.push(&level.name.text, Entry::Bad(Span { end: section.span.start, ..section.span }));
+                        levels.push(&level.name.text, Entry::Bad(Span { end: section.span.start, ..section.span }));
                         continue;
                     }
-                    let section = self.expanded(layers, section);
-                    layers.section(&level.name.text, section);
+                    let section = self.expanded(levels, section);
+                    levels.section(&level.name.text, section);
                 }
-                Entry::Remove(remove) => self.remove(layers, remove),
-                Entry::Comparison(_) | Entry::Bad(_) => layers.push(&level.name.text, entry.clone()),
+                Entry::Remove(remove) => self.remove(levels, remove),
+                Entry::Comparison(_) | Entry::Bad(_) => levels.push(&level.name.text, entry.clone()),
             }
         }
     }
 
-    fn remove(&mut self, layers: &mut Layers, remove: &Remove) {
+    fn remove(&mut self, levels: &mut Levels, remove: &Remove) {
         let keyword = &remove.keyword.text;
-        match layers.inherited(|entry| name_of(entry, keyword) == Some(&remove.name.text)) {
-            Some(at) => layers.entries[at].entry = None,
+        match levels.inherited(|entry| name_of(entry, keyword) == Some(&remove.name.text)) {
+            Some(at) => levels.entries[at].entry = None,
             None => {
-                let names = layers.names(keyword);
+                let names = levels.names(keyword);
                 self.sink.push(nothing_inherited(keyword, &remove.name, remove.span, &names));
             }
         }
     }
 
     /// A section whose value names an intervention becomes what that says, under the fields of the section itself.
-    fn expanded(&mut self, layers: &mut Layers, section: &Section) -> Section {
+    fn expanded(&mut self, levels: &mut Levels, section: &Section) -> Section {
         let Some(Expr { kind: ExprKind::Word(path), .. }) = &section.value else { return section.clone() };
         if section.keyword.text != "intervene" || Kind::find(&path.text()).is_some() {
             return section.clone();
         }
         let Some((entry, [])) = self.scope.resolve(path) else { return section.clone() };
         let Declared::Intervention { value, body } = entry.declared else { return section.clone() };
-        if layers.expanding.iter().any(|name| name.span == entry.name.span) {
+        if levels.expanding.iter().any(|name| name.span == entry.name.span) {
             let names: Vec<String> =
-                layers.expanding.iter().chain([entry.name]).map(|name| format!("`{}`", name.text)).collect();
+                levels.expanding.iter().chain([entry.name]).map(|name| format!("`{}`", name.text)).collect();
             self.sink.push(
                 Diagnostic::at(
                     Code::CyclicDefinition,
@@ -182,11 +182,11 @@ impl<'a> Checker<'a> {
             body: body.cloned().unwrap_or(empty),
             span: entry.name.span,
         };
-        layers.expanding.push(entry.name.clone());
-        let declared = self.expanded(layers, &declared);
-        layers.expanding.pop();
+        levels.expanding.push(entry.name.clone());
+        let declared = self.expanded(levels, &declared);
+        levels.expanding.pop();
         let value = declared.value.clone();
-        Section { value, ..layers.merged(&entry.name.text, &declared, section) }
+        Section { value, ..levels.merged(&entry.name.text, &declared, section) }
     }
 
     /// Tells of every finding from number `first` on that is about an inherited or an overriding entry where the other
@@ -194,7 +194,7 @@ impl<'a> Checker<'a> {
     pub(super) fn label_origins(&mut self, first: usize, whole: &Whole, name: &Ident, parent: Option<&Path>) {
         for at in first..self.sink.len() {
             let Some(place) = self.sink.place(at) else { continue };
-            let within = |outer: Span| outer.file == place.file && outer.start <= place.start && place.end <= outer.end;
+            let within = |outer: Span| outer.contains(place);
             let over =
                 whole.overrides.iter().filter(|over| within(over.by)).min_by_key(|over| over.by.end - over.by.start);
             if let Some(over) = over {
@@ -203,7 +203,7 @@ impl<'a> Checker<'a> {
             if let Some(parent) = parent
                 && !within(whole.body.span)
                 && !within(name.span)
-                && whole.body.entries.iter().any(|entry| within(span(entry)))
+                && whole.body.entries.iter().any(|entry| within(entry.span()))
             {
                 self.sink.label_one(at, parent.span, &format!("`{}` inherits it here", name.text));
             }
@@ -211,7 +211,7 @@ impl<'a> Checker<'a> {
     }
 }
 
-impl Layers {
+impl Levels {
     /// The inherited entry of that sort which this level has not set yet.
     fn inherited(&self, same: impl Fn(&Entry) -> bool) -> Option<usize> {
         self.entries.iter().position(|slot| slot.inherited && slot.entry.as_ref().is_some_and(&same))
@@ -241,7 +241,7 @@ impl Layers {
         let Some(at) = self.inherited(same) else { return self.push(owner, entry) };
         let slot = &mut self.entries[at];
         if let Some(earlier) = &slot.entry {
-            self.overrides.push(Override { by: span(&entry), of: span(earlier), owner: slot.owner.clone() });
+            self.overrides.push(Override { by: entry.span(), of: earlier.span(), owner: slot.owner.clone() });
         }
         *slot = Slot { entry: Some(entry), owner: owner.to_owned(), inherited: false };
     }
@@ -280,7 +280,7 @@ impl Layers {
             match entries.iter().take(inherited).position(same) {
                 Some(at) if !set[at] => {
                     set[at] = true;
-                    let over = Override { by: span(entry), of: span(&entries[at]), owner: base_owner.to_owned() };
+                    let over = Override { by: entry.span(), of: entries[at].span(), owner: base_owner.to_owned() };
                     self.overrides.push(over);
                     entries[at] = entry.clone();
                 }
@@ -315,15 +315,5 @@ fn name_of<'t>(entry: &'t Entry, keyword: &str) -> Option<&'t String> {
     match entry {
         Entry::Section(section) if section.keyword.text == keyword => section.name.as_ref().map(|name| &name.text),
         _ => None,
-    }
-}
-
-fn span(entry: &Entry) -> Span {
-    match entry {
-        Entry::Field(field) => field.span,
-        Entry::Section(section) => section.span,
-        Entry::Comparison(comparison) => comparison.span,
-        Entry::Remove(remove) => remove.span,
-        Entry::Bad(span) => *span,
     }
 }

@@ -1,7 +1,7 @@
 //! `let`s: what holds wherever they are used, and their values where they are.
 
 use super::evaluate::Expected;
-use super::schema::{self, Bound};
+use super::schema::{self, Bound, is_position};
 use super::scope::Declared;
 use super::types::Type;
 use super::value::Value;
@@ -218,9 +218,4 @@ impl Checker<'_> {
         }
         found
     }
-}
-
-/// Whether a word is `fN` or `lN`.
-pub(super) fn is_position(word: &str) -> bool {
-    word.strip_prefix(['f', 'l']).is_some_and(|digits| !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()))
 }

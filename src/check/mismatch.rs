@@ -3,8 +3,7 @@
 use super::Checker;
 use super::evaluate::Expected;
 use super::forms;
-use super::lets::is_position;
-use super::schema::{self, Bound};
+use super::schema::{self, Bound, is_position};
 use super::types::Type;
 use crate::diag::{Code, Diagnostic};
 use crate::intervention::Kind;

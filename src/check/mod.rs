@@ -120,7 +120,6 @@ pub fn check(modules: &Modules, settings: &[Field], sources: &Sources, world: &d
         checker.unreached_models();
         scope.report_unused(&mut checker.sink);
     }
-    spec.references = scope.references();
     (spec, checker.sink.into_sorted())
 }
 

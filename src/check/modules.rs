@@ -1,12 +1,12 @@
 //! The file of a spec and the files that it uses, read and parsed.
 
 use crate::diag::{Code, Diagnostic, Sink, reason, suggest};
-use crate::source::{FileId, Sources, Span};
+use crate::source::{FileId, Sources, Span, without_detours};
 use crate::syntax;
 use crate::syntax::tree::{ExprKind, File, Ident, ItemKind};
 use crate::world::World;
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// Files of the library that is part of the binary: `use "std/recipes.reft" as recipes`.
 pub const LIBRARY: &[(&str, &str)] = &[
@@ -194,21 +194,6 @@ impl Loader<'_> {
         }
         self.sink.push(diagnostic.help("move what both need into a file of its own"));
     }
-}
-
-/// A path without `.` and without `x/..`, so that one file has one name.
-fn without_detours(path: &Path) -> PathBuf {
-    let mut tidy = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir if matches!(tidy.components().next_back(), Some(Component::Normal(_))) => {
-                tidy.pop();
-            }
-            part => tidy.push(part),
-        }
-    }
-    tidy
 }
 
 /// Which spec may have been meant by a path that leads nowhere.

@@ -2,8 +2,7 @@
 
 use super::Checker;
 use super::evaluate::Expected;
-use super::lets::is_position;
-use super::schema::{self, Bound};
+use super::schema::{self, Bound, is_position};
 use super::scope::Declared;
 use super::types::Type;
 use super::value::Value;

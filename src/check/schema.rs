@@ -540,6 +540,11 @@ pub fn forms(makes: Type) -> impl Iterator<Item = &'static Form> {
     FORMS.iter().filter(move |form| form.makes == makes)
 }
 
+/// Whether a word is `fN` or `lN`.
+pub fn is_position(word: &str) -> bool {
+    word.strip_prefix(['f', 'l']).is_some_and(|digits| !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit()))
+}
+
 impl Block {
     /// The field that other tools call by that name.
     pub fn known_as(&self, alias: &str) -> Option<&'static Field> {

@@ -1,7 +1,6 @@
 //! Names: what each file declares, where, and what was used. A name is looked up in the file that it is written in.
 
 use super::modules::{Module, Modules};
-use super::spec::Reference;
 use super::types::Type;
 use crate::diag::{Code, Diagnostic, Sink, suggest};
 use crate::source::{FileId, Sources, Span};
@@ -83,8 +82,6 @@ pub struct Scope<'a> {
     sources: &'a Sources,
     /// The names that were used, by the places of their declarations.
     used: RefCell<BTreeSet<Span>>,
-    /// Where names are used, each with the place of its declaration.
-    references: RefCell<BTreeSet<(Span, Span)>>,
 }
 
 impl<'a> Scope<'a> {
@@ -107,7 +104,7 @@ impl<'a> Scope<'a> {
                 names.imported = imported;
             }
         }
-        let scope = Scope { files, sources, used: RefCell::default(), references: RefCell::default() };
+        let scope = Scope { files, sources, used: RefCell::default() };
         passed_over.into_iter().for_each(|span| scope.mention(span));
         scope
     }
@@ -135,7 +132,7 @@ impl<'a> Scope<'a> {
     /// Looks a single name up and remembers that it was used.
     pub fn find(&self, name: &Ident) -> Option<Entry<'a>> {
         let entry = self.of(name.span.file)?.find(&name.text)?;
-        self.refer(name.span, entry);
+        self.refer(entry);
         Some(entry)
     }
 
@@ -147,7 +144,7 @@ impl<'a> Scope<'a> {
             return Some((entry, rest));
         };
         let inner = self.files.iter().find(|names| Some(names.file) == file)?.find(&second.text)?;
-        self.refer(second.span, inner);
+        self.refer(inner);
         Some((inner, rest))
     }
 
@@ -163,9 +160,8 @@ impl<'a> Scope<'a> {
         names.entries.iter().copied().find(|entry| entry.name.span == name)
     }
 
-    fn refer(&self, place: Span, entry: Entry<'_>) {
+    fn refer(&self, entry: Entry<'_>) {
         self.used.borrow_mut().insert(entry.name.span);
-        self.references.borrow_mut().insert((place, entry.name.span));
     }
 
     /// The declarations of the spec itself, in written order.
@@ -205,12 +201,6 @@ impl<'a> Scope<'a> {
                 .help("remove it, or use it in an experiment"),
             );
         }
-    }
-
-    /// Where names are used, each with the place of its declaration, in the order of the places.
-    pub fn references(&self) -> Vec<Reference> {
-        let references = self.references.borrow();
-        references.iter().map(|&(place, declaration)| Reference { place, declaration }).collect()
     }
 }
 

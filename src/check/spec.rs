@@ -18,16 +18,6 @@ pub struct Spec {
     pub experiments: Vec<Experiment>,
     /// The sweeps, in written order.
     pub sweeps: Vec<Sweep>,
-    /// Where names are used, in the order of the places, over all files. For editors.
-    pub references: Vec<Reference>,
-}
-
-/// A name that is used, and its declaration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reference {
-    pub place: Span,
-    /// The name in the declaration.
-    pub declaration: Span,
 }
 
 /// One checked experiment.
@@ -65,6 +55,12 @@ pub struct PointValue {
     pub path: String,
     /// As written, or as computed.
     pub value: String,
+}
+
+/// A point for messages: `` `train.lr = 1e-3`, `seed = 42` ``.
+pub fn point_text(values: &[PointValue]) -> String {
+    let values = values.iter().map(|value| format!("`{} = {}`", value.path, value.value));
+    values.collect::<Vec<_>>().join(", ")
 }
 
 /// Experiments of one name, a point each.

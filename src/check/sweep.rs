@@ -66,16 +66,7 @@ impl Checker<'_> {
             .filter_map(|entry| if let Entry::Section(section) = entry { Some(section) } else { None })
             .collect();
         if let [first, second, ..] = sweeps.as_slice() {
-            self.sink.push(
-                Diagnostic::at(
-                    Code::MisplacedBlock,
-                    second.keyword.span,
-                    "an experiment has one `sweep` block",
-                    "a second one",
-                )
-                .label(first.keyword.span, "the first one")
-                .help("join them, or write a second experiment"),
-            );
+            self.second_block(second, first, "join them, or write a second experiment");
             return None;
         }
         let settings = self.settings;

@@ -22,21 +22,6 @@ impl Checker<'_> {
         self.block("train", Some(&section.body), section.keyword.span, None)
     }
 
-    /// A second `train` block of an experiment.
-    pub(super) fn second_train(&mut self, section: &Section, first: &Section) {
-        self.sink.push(
-            Diagnostic::at(
-                Code::MisplacedBlock,
-                section.keyword.span,
-                "an experiment has one `train` block",
-                "a second one",
-            )
-            .label(first.keyword.span, "the first one")
-            .help("join them, or write a second experiment"),
-        );
-        self.mention(section.span);
-    }
-
     /// `max_length`, which the model must be able to read; where none is written, at most what it can.
     pub(super) fn max_length(&mut self, fields: &Fields, model: &ModelDeclaration) -> Option<usize> {
         let max_length = fields.count("max_length")?;

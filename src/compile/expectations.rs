@@ -1,6 +1,6 @@
 //! Whether an experiment keeps what it promises: what a plan decides before a run, and what was measured after it.
 
-use crate::check::spec::{self, Expectation, Promised, Quantity, Spec};
+use crate::check::spec::{self, Expectation, Promised, Quantity, Spec, point_text};
 use crate::diag::{Code, Diagnostic};
 use crate::plan::{Experiment, Plan, PointValue, Sweep};
 use crate::report::sweep::{best, groups, label, mean_and_deviation};
@@ -34,8 +34,10 @@ fn violation(expectation: &Expectation, checked: &spec::Experiment, experiment: 
         format!("does not hold for `{}`", checked.name),
     )
     .help("change the experiment, or what it promises");
-    let values: Vec<String> = checked.point.iter().map(|value| format!("`{} = {}`", value.path, value.value)).collect();
-    Some(if values.is_empty() { diagnostic } else { diagnostic.note(format!("at the point {}", values.join(", "))) })
+    Some(match checked.point.as_slice() {
+        [] => diagnostic,
+        point => diagnostic.note(format!("at the point {}", point_text(point))),
+    })
 }
 
 fn value(experiment: &Experiment, quantity: Quantity) -> f64 {

@@ -1,10 +1,10 @@
 //! Findings as an editor shows them.
 
 use super::documents::Documents;
-use super::overlay::normal;
 use super::position::Text;
 use crate::compile::Compiled;
 use crate::diag::{self, Code, Severity};
+use crate::source::without_detours;
 use crate::source::{FileId, Span};
 use lsp_types::{
     Diagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag, Location, NumberOrString, Position,
@@ -25,7 +25,7 @@ impl<'d> Files<'d> {
     pub fn new(compiled: &Compiled, documents: &'d Documents) -> Self {
         let sources = (0..).map_while(|number| compiled.sources.file(FileId(number)));
         let text = |content: &str| Text::new(content, documents.encoding);
-        Self { documents, files: sources.map(|file| (normal(&file.path), text(&file.text))).collect() }
+        Self { documents, files: sources.map(|file| (without_detours(&file.path), text(&file.text))).collect() }
     }
 
     /// The paths of all files.
@@ -107,7 +107,7 @@ fn related(finding: &diag::Diagnostic, files: &Files<'_>) -> Vec<DiagnosticRelat
     let place = finding.place.iter().filter_map(|place| {
         let line = u32::try_from(place.line.unwrap_or(1).saturating_sub(1)).ok()?;
         let start = Position::new(line, 0);
-        let uri: Uri = files.documents.uri(&normal(&place.path))?;
+        let uri: Uri = files.documents.uri(&without_detours(&place.path))?;
         let message = place.path.file_name()?.to_string_lossy().into_owned();
         Some(DiagnosticRelatedInformation { location: Location { uri, range: Range::new(start, start) }, message })
     });

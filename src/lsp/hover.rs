@@ -3,12 +3,12 @@
 use super::documents::Document;
 use super::markdown;
 use super::modules::{Key, Modules};
-use super::names::{Definition, Sort, is_segment, is_word_of};
+use super::names::{Definition, Sort, is_word_of};
 use super::position::Text;
 use super::resolved::{self, Resolved};
 use super::walk::{self, Node, Place};
 use super::workspace::Workspace;
-use crate::check::schema;
+use crate::check::schema::{self, is_position};
 use crate::check::types::Type;
 use crate::data::positions::Segment;
 use crate::intervention::Kind;
@@ -158,7 +158,7 @@ impl Hovering<'_> {
                 let word = path.text();
                 match place.holds? {
                     Type::Kind => markdown::kind(Kind::find(&word)?),
-                    Type::Positions if is_segment(&word) => segment(&word)?,
+                    Type::Positions if is_position(&word) => segment(&word)?,
                     holds => schema::forms(holds).find(|form| form.name == word).map(markdown::form)?,
                 }
             }

@@ -1,9 +1,9 @@
 //! The files that are open, and those they use: names across all of them.
 
 use super::names::{Definition, Names, Sort, Target};
-use super::overlay::normal;
 use super::position::Text;
 use super::workspace::Workspace;
+use crate::source::without_detours;
 use crate::source::{FileId, Span};
 use crate::syntax;
 use crate::syntax::tree::{ExprKind, File, ItemKind};
@@ -159,7 +159,7 @@ pub fn uses<'f>(path: &Path, file: &'f File) -> impl Iterator<Item = (&'f str, P
     let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
     file.items.iter().filter_map(move |item| match &item.kind {
         ItemKind::Use { path: written, name } => match &written.kind {
-            ExprKind::String(text) => Some((name.text.as_str(), normal(&folder.join(text)))),
+            ExprKind::String(text) => Some((name.text.as_str(), without_detours(&folder.join(text)))),
             _ => None,
         },
         _ => None,

@@ -1,7 +1,7 @@
 //! The index of a file: where names are declared and where they are used, found in the tree.
 
 use super::walk::{Node, Place, walk};
-use crate::check::schema;
+use crate::check::schema::{self, is_position};
 use crate::check::types::Type;
 use crate::intervention::Kind;
 use crate::source::Span;
@@ -198,14 +198,8 @@ pub fn is_word_of(path: &Path, holds: Option<Type>) -> bool {
     let [word] = path.segments.as_slice() else { return false };
     match holds {
         Some(Type::Kind) => Kind::find(&word.text).is_some(),
-        Some(Type::Positions) if is_segment(&word.text) => true,
+        Some(Type::Positions) if is_position(&word.text) => true,
         Some(holds) => schema::forms(holds).any(|form| form.name == word.text),
         None => false,
     }
-}
-
-/// Whether a word is `fN` or `lN`.
-pub fn is_segment(word: &str) -> bool {
-    let digits = word.strip_prefix(['f', 'l']).unwrap_or_default();
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -4,10 +4,11 @@ use crate::diag::Result;
 use crate::digest;
 use crate::model::config::ModelSource;
 use crate::model::known::KnownModel;
+use crate::source::without_detours;
 use crate::world::World;
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Open texts by their paths.
@@ -21,21 +22,21 @@ pub struct Overlay<'w> {
 
 impl World for Overlay<'_> {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        match self.texts.get(&normal(path)) {
+        match self.texts.get(&without_detours(path)) {
             Some(text) => Ok(text.as_bytes().to_vec()),
             None => self.world.read(path),
         }
     }
 
     fn digest(&self, path: &Path) -> io::Result<String> {
-        match self.texts.get(&normal(path)) {
+        match self.texts.get(&without_detours(path)) {
             Some(text) => Ok(digest::of(text.as_bytes())),
             None => self.world.digest(path),
         }
     }
 
     fn exists(&self, path: &Path) -> bool {
-        self.texts.contains_key(&normal(path)) || self.world.exists(path)
+        self.texts.contains_key(&without_detours(path)) || self.world.exists(path)
     }
 
     fn model(&self, source: &ModelSource) -> Result<Box<dyn KnownModel>> {
@@ -57,19 +58,4 @@ impl World for Overlay<'_> {
     fn touched(&self) -> Vec<PathBuf> {
         self.world.touched()
     }
-}
-
-/// A path without `.` and `..`, so that one file has one path.
-pub fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir if matches!(out.components().next_back(), Some(Component::Normal(_))) => {
-                out.pop();
-            }
-            other => out.push(other),
-        }
-    }
-    out
 }

@@ -2,9 +2,9 @@
 
 use super::documents::Document;
 use super::modules::{Key, Modules};
-use super::names::{Definition, Sort, Target, is_segment};
+use super::names::{Definition, Sort, Target};
 use super::workspace::Workspace;
-use crate::check::schema;
+use crate::check::schema::{self, is_position};
 use lsp_types::{PrepareRenameResponse, TextEdit, Uri, WorkspaceEdit};
 use std::collections::HashMap;
 
@@ -44,7 +44,7 @@ fn check(modules: &Modules, key: &Key, definition: &Definition, name: &str) -> R
     if !begins || !letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
         return Err(format!("`{name}` cannot be a name: write letters, digits and `_`, beginning with a letter"));
     }
-    let word = schema::FORMS.iter().any(|form| form.name == name) || is_segment(name);
+    let word = schema::FORMS.iter().any(|form| form.name == name) || is_position(name);
     if definition.sort == Sort::Let && word {
         return Err(format!("`{name}` is a word of the language"));
     }

@@ -1,6 +1,6 @@
 //! `file:` URIs and paths.
 
-use super::overlay::normal;
+use crate::source::without_detours;
 use lsp_types::Uri;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub fn to_path(uri: &Uri) -> PathBuf {
     let path = rest.find('/').map_or("", |at| &rest[at..]);
     let decoded = decoded(path);
     let drive = cfg!(windows) && decoded.as_bytes().get(2) == Some(&b':');
-    normal(Path::new(if drive { &decoded[1..] } else { &decoded }))
+    without_detours(Path::new(if drive { &decoded[1..] } else { &decoded }))
 }
 
 /// The URI of a path; `None` for one that cannot be said in a URI.

@@ -166,7 +166,7 @@ impl Printer<'_> {
         let mut end = block.span.start as usize + 1;
         let columns = self.columns(&block.entries);
         for (entry, column) in block.entries.iter().zip(columns) {
-            let span = entry_span(entry);
+            let span = entry.span();
             let start = span.start as usize;
             self.own_line_comments(start, indentation, &mut end);
             self.blank_line(end, start);
@@ -236,7 +236,7 @@ impl Printer<'_> {
             (Entry::Comparison(_), Entry::Comparison(_)) => true,
             _ => false,
         };
-        let between = entry_span(before).end as usize..entry_span(after).start as usize;
+        let between = before.span().end as usize..after.span().start as usize;
         same_kind
             && !has_blank_line(self.text.get(between.clone()).unwrap_or(""))
             && !self.comments.own_line_in(between)
@@ -246,16 +246,6 @@ impl Printer<'_> {
     fn one_line(&self, field: &Field) -> bool {
         self.flat(&field.value)
             .is_some_and(|value| field.name.text().len() + 3 + value.chars().count() <= WIDTH - 2 * STEP)
-    }
-}
-
-fn entry_span(entry: &Entry) -> crate::source::Span {
-    match entry {
-        Entry::Field(field) => field.span,
-        Entry::Section(section) => section.span,
-        Entry::Comparison(comparison) => comparison.span,
-        Entry::Remove(remove) => remove.span,
-        Entry::Bad(span) => *span,
     }
 }
 

@@ -93,6 +93,19 @@ pub enum Entry {
     Bad(Span),
 }
 
+impl Entry {
+    /// The whole entry.
+    pub fn span(&self) -> Span {
+        match self {
+            Entry::Field(field) => field.span,
+            Entry::Section(section) => section.span,
+            Entry::Comparison(comparison) => comparison.span,
+            Entry::Remove(remove) => remove.span,
+            Entry::Bad(span) => *span,
+        }
+    }
+}
+
 /// `rank = 4`; in a sweep the name is a path: `train.lr = [ … ]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Field {

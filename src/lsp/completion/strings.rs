@@ -1,8 +1,8 @@
 //! Inside strings: columns of the data in templates, and names of files.
 
-use super::super::overlay::normal;
 use super::{Offer, Scene};
 use crate::check::types::Type;
+use crate::source::without_detours;
 use lsp_types::CompletionItemKind;
 use std::path::Path;
 
@@ -82,7 +82,7 @@ fn is_plain(name: &str) -> bool {
 /// The files of these extensions, and the folders, in a folder beside the spec.
 fn files(scene: &Scene<'_>, folder: &str, extensions: &[&str]) -> Vec<Offer> {
     let beside = scene.document.path.parent().unwrap_or(Path::new(""));
-    let looked_at = normal(&beside.join(folder));
+    let looked_at = without_detours(&beside.join(folder));
     let own = match &scene.document.path {
         path if path.parent() == Some(&looked_at) => path.file_name(),
         _ => None,
