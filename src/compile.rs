@@ -2,6 +2,7 @@
 
 pub mod expectations;
 
+use crate::check::allowed::Allowed;
 use crate::check::modules::{Modules, near_spec};
 use crate::check::spec::{Expectation, Promised};
 use crate::check::{self, Spec};
@@ -19,6 +20,8 @@ pub struct Compiled {
     pub spec: Spec,
     /// In the order of their places.
     pub diagnostics: Vec<Diagnostic>,
+    /// The warnings that the spec allows, which are not among them.
+    pub allowed: Vec<Diagnostic>,
 }
 
 impl Compiled {
@@ -48,7 +51,7 @@ pub fn compile(path: &Path, settings: &[String], world: &dyn World) -> Compiled 
         }
         Err(diagnostic) => {
             sources.add(path, String::new());
-            Compiled { sources, spec: Spec::default(), diagnostics: vec![*diagnostic] }
+            Compiled { sources, spec: Spec::default(), diagnostics: vec![*diagnostic], allowed: Vec::new() }
         }
     }
 }
@@ -69,8 +72,10 @@ pub fn compile_text(id: FileId, mut sources: Sources, settings: &[String], world
     if spec.experiments.iter().flat_map(|experiment| &experiment.expectations).any(planned) {
         diagnostics.extend(expectations::violated(&spec, &plan::lower(&spec, Means::default())));
     }
+    let means = Allowed::read(&modules, &mut diagnostics);
     in_order(&mut diagnostics);
-    Compiled { sources, spec, diagnostics }
+    let (allowed, diagnostics) = diagnostics.into_iter().partition(|diagnostic| means.covers(diagnostic));
+    Compiled { sources, spec, diagnostics, allowed }
 }
 
 /// The text of a spec file.

@@ -102,7 +102,7 @@ impl Checker<'_> {
         }
         let (eos, has_stray) = (fields.flag("eos"), fields.has_stray());
         let data = DataDeclaration { name: name.clone(), prompt, target, eos, overlong, splits, has_stray, origins };
-        let broken = body.entries.iter().any(|entry| !matches!(entry, Entry::Field(_)));
+        let broken = body.entries.iter().any(|entry| !matches!(entry, Entry::Field(_) | Entry::Allow(_)));
         if data.splits.is_empty() && !broken && !has_stray {
             self.sink.push(
                 Diagnostic::at(Code::MissingField, name.span, format!("`{}` has no rows", name.text), "no split")

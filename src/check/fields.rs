@@ -112,6 +112,8 @@ impl Checker<'_> {
                         .help("delete the field itself"),
                     );
                 }
+                // Where it counts is for `Allowed` to say.
+                tree::Entry::Allow(_) => {}
                 tree::Entry::Bad(span) => {
                     self.mention(*span);
                     broken = true;
@@ -240,6 +242,9 @@ fn unknown(block: &'static Block, path: &tree::Path, name: &str, value: &str) ->
         let value = if plain && value.len() < 40 && !value.contains('\n') { value } else { field.holds.example() };
         let diagnostic = diagnostic.help(format!("write `{} = {value}`: {}", field.name, field.doc));
         return (if plain { diagnostic.fix(path.span, field.name) } else { diagnostic }, Some(field.name));
+    }
+    if name == "allow" {
+        return (diagnostic.help("warnings are allowed as in a call: `allow(trailing-space)`"), None);
     }
     let names: Vec<&str> = block.fields.iter().map(|field| field.name).collect();
     if let [nearest, ..] = suggest::near(name, names.iter().copied()).as_slice() {

@@ -254,7 +254,7 @@ fn declaration<'a>(item: &'a Item, module: &'a Module) -> Option<(&'a Ident, Dec
             let (_, file) = module.uses.iter().find(|(used, _)| used.span == name.span)?;
             (name, Declared::File(*file))
         }
-        ItemKind::Edition { .. } | ItemKind::Bad => return None,
+        ItemKind::Edition { .. } | ItemKind::Allow(_) | ItemKind::Bad => return None,
     })
 }
 

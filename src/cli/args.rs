@@ -140,7 +140,7 @@ pub struct CheckArgs {
     #[arg(long)]
     pub fix: bool,
 
-    /// Make a warning an error, by its name or code; `warnings` means all of them
+    /// Make a warning an error, by its name or code, even where the spec allows it; `warnings` means all that are not allowed
     #[arg(long, value_name = "NAME")]
     pub deny: Vec<String>,
 

@@ -3,8 +3,8 @@
 use super::args::CheckArgs;
 use super::fix::fix;
 use super::output::{Output, exit_code};
-use crate::compile::compile;
-use crate::diag::{Code, Diagnostic, Severity, suggest};
+use crate::compile::{Compiled, compile};
+use crate::diag::{Code, Diagnostic, Severity, in_order, suggest};
 use crate::source::Sources;
 use crate::world::World;
 use std::process::ExitCode;
@@ -12,8 +12,7 @@ use std::process::ExitCode;
 /// Checks every spec, fixed first if that is asked for; 1 if any has errors.
 pub fn check(arguments: &CheckArgs, world: &dyn World, output: &Output) -> ExitCode {
     if let Some(name) = arguments.deny.iter().find(|name| !is_warning(name)) {
-        let warnings = Code::ALL.iter().filter(|code| code.severity() == Severity::Warning);
-        let near = suggest::near(name, warnings.flat_map(|code| [code.as_str(), code.name()]).chain([ALL]));
+        let near = suggest::near(name, Code::warnings().flat_map(|code| [code.as_str(), code.name()]).chain([ALL]));
         let help = match near.as_slice() {
             [] => "`reftc explain` lists all codes; those of warnings begin with W".to_owned(),
             found => format!("did you mean {}?", suggest::list(found)),
@@ -30,7 +29,7 @@ pub fn check(arguments: &CheckArgs, world: &dyn World, output: &Output) -> ExitC
             all.push(*unwritten);
         }
         let mut compiled = compile(path, &arguments.settings, world);
-        deny(&mut compiled.diagnostics, &arguments.deny);
+        deny(&mut compiled, &arguments.deny);
         if !compiled.diagnostics.is_empty() {
             output.findings(&compiled.diagnostics, &compiled.sources);
         }
@@ -53,10 +52,15 @@ fn is_warning(name: &str) -> bool {
     name == ALL || Code::find(name).is_some_and(|code| code.severity() == Severity::Warning)
 }
 
-/// Makes the named warnings errors.
-fn deny(diagnostics: &mut [Diagnostic], names: &[String]) {
-    for diagnostic in diagnostics {
-        if names.iter().any(|name| name == ALL || Code::find(name) == Some(diagnostic.code)) {
+/// Makes the named warnings errors. One that is named comes back though the spec allows it; `warnings` are those that are left.
+fn deny(compiled: &mut Compiled, names: &[String]) {
+    let named = |diagnostic: &Diagnostic| names.iter().any(|name| Code::find(name) == Some(diagnostic.code));
+    let (back, allowed) = std::mem::take(&mut compiled.allowed).into_iter().partition(named);
+    compiled.allowed = allowed;
+    compiled.diagnostics.extend::<Vec<Diagnostic>>(back);
+    in_order(&mut compiled.diagnostics);
+    for diagnostic in &mut compiled.diagnostics {
+        if named(diagnostic) || names.iter().any(|name| name == ALL) {
             diagnostic.severity = Severity::Error;
         }
     }

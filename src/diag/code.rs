@@ -126,6 +126,22 @@ impl Code {
         }
     }
 
+    /// All warnings, in the order of the table.
+    pub fn warnings() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|code| code.severity() == Severity::Warning)
+    }
+
+    /// The warning of that name.
+    pub fn warning(name: &str) -> Option<Self> {
+        Self::warnings().find(|code| code.name() == name)
+    }
+
+    /// The section *What it means* of its page, in Markdown.
+    pub fn meaning(self) -> &'static str {
+        let text = self.page().split("## What it means").nth(1).unwrap_or_default();
+        text.split("\n## ").next().unwrap_or_default().trim()
+    }
+
     /// Finds a code by its number or name, in any case.
     pub fn find(text: &str) -> Option<Self> {
         let matches = |code: &Self| code.as_str().eq_ignore_ascii_case(text) || code.name().eq_ignore_ascii_case(text);

@@ -1,7 +1,7 @@
 //! A tree as compact text, one node a line, every node with its place.
 
 use reftc::source::{SourceFile, Span};
-use reftc::syntax::tree::{Argument, Block, Entry, Expr, ExprKind, File, Ident, Item, ItemKind, Operator, Path};
+use reftc::syntax::tree::{Allow, Argument, Block, Entry, Expr, ExprKind, File, Ident, Item, ItemKind, Operator, Path};
 
 /// Dumps a file; `source` gives the lines and columns.
 pub fn dump(file: &File, source: &SourceFile) -> String {
@@ -56,6 +56,7 @@ impl Dump<'_> {
                 let parent = parent.as_ref().map_or(String::new(), |path| format!(" extends {}", self.path(path)));
                 (format!("experiment {}{parent}", self.ident(name)), Some(body))
             }
+            ItemKind::Allow(allow) => (format!("allow {}", self.names(allow)), None),
             ItemKind::Bad => ("bad".to_owned(), None),
         };
         self.line(0, &format!("{head}{doc} {place}"));
@@ -94,12 +95,19 @@ impl Dump<'_> {
                 let text = format!("{} {}", self.ident(&remove.keyword), self.ident(&remove.name));
                 self.line(depth, &format!("remove {text} {}", self.place(remove.span)));
             }
+            Entry::Allow(allow) => {
+                self.line(depth, &format!("allow {} {}", self.names(allow), self.place(allow.span)));
+            }
             Entry::Bad(span) => self.line(depth, &format!("bad {}", self.place(*span))),
         }
     }
 
     fn ident(&self, ident: &Ident) -> String {
         format!("{}{}", ident.text, self.place(ident.span))
+    }
+
+    fn names(&self, allow: &Allow) -> String {
+        allow.names.iter().map(|name| self.ident(name)).collect::<Vec<_>>().join(", ")
     }
 
     fn path(&self, path: &Path) -> String {

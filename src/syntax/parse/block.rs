@@ -1,5 +1,6 @@
 //! Blocks and their entries.
 
+use super::allow::bare_allow;
 use super::chunk::{needs_block, shorten};
 use super::declaration::{DECLARATIONS, SECTIONS};
 use super::{Builder, Pair, Rule};
@@ -170,6 +171,7 @@ impl<'t> Builder<'_> {
                     _ => Entry::Bad(span),
                 }
             }
+            Rule::allow => Entry::Allow(self.allow(pair)),
             Rule::statement => self.statement(pair, doc, inside),
             Rule::no_equals => self.no_equals(pair, doc),
             _ => {
@@ -350,6 +352,10 @@ impl<'t> Builder<'_> {
         let top_level = DECLARATIONS.iter().any(|(keyword, _)| *keyword == word);
         if SECTIONS.contains(&word.as_str()) {
             self.sink.push(needs_block(span, text));
+            return Entry::Bad(span);
+        }
+        if word == "allow" {
+            self.sink.push(bare_allow(span, text));
             return Entry::Bad(span);
         }
         if word == "remove" {

@@ -97,7 +97,7 @@ impl Builder<'_> {
     }
 
     /// Looks at the commas and the closer of `[…]` or `(…)`.
-    fn check_brackets(&mut self, pair: &Pair) {
+    pub(super) fn check_brackets(&mut self, pair: &Pair) {
         let mut before: Option<Pair> = None;
         let mut closed = false;
         for part in pair.clone().into_inner() {

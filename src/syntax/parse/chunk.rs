@@ -1,5 +1,6 @@
 //! Text that is no declaration, entry or value: each chunk is explained by exactly one diagnostic.
 
+use super::allow::bare_allow;
 use super::declaration::{DECLARATIONS, SECTIONS, example};
 use super::{Builder, Pair, Rule};
 use crate::diag::{Code, Diagnostic, suggest};
@@ -153,6 +154,8 @@ impl Builder<'_> {
             after_value(span, text)
         } else if text.starts_with('.') {
             self.broken_line(span)
+        } else if first == "allow" {
+            bare_allow(span, text)
         } else if SECTIONS.contains(&first) {
             needs_block(span, text)
         } else if first == text && !text.is_empty() {
@@ -193,6 +196,8 @@ impl Builder<'_> {
                 Some(mark) => diagnostic.fix(mark, " ="),
                 None => diagnostic,
             }
+        } else if first == "allow" {
+            bare_allow(span, text)
         } else if !first.is_empty() {
             unknown_declaration(word, first)
         } else {
