@@ -14,13 +14,16 @@ use crate::world::World;
 use std::path::Path;
 
 /// A spec after checking, with everything that was found.
+#[derive(Default)]
 pub struct Compiled {
     /// The spec and the files that it uses; the spec is the first.
     pub sources: Sources,
     pub spec: Spec,
     /// In the order of their places.
     pub diagnostics: Vec<Diagnostic>,
-    /// The warnings that the spec allows, which are not among them.
+    /// Advice, for who asks for it.
+    pub advice: Vec<Diagnostic>,
+    /// The warnings and the advice that the spec allows, which are not among them.
     pub allowed: Vec<Diagnostic>,
 }
 
@@ -51,7 +54,7 @@ pub fn compile(path: &Path, settings: &[String], world: &dyn World) -> Compiled 
         }
         Err(diagnostic) => {
             sources.add(path, String::new());
-            Compiled { sources, spec: Spec::default(), diagnostics: vec![*diagnostic], allowed: Vec::new() }
+            Compiled { sources, spec: Spec::default(), diagnostics: vec![*diagnostic], ..Compiled::default() }
         }
     }
 }
@@ -74,8 +77,9 @@ pub fn compile_text(id: FileId, mut sources: Sources, settings: &[String], world
     }
     let means = Allowed::read(&modules, &mut diagnostics);
     in_order(&mut diagnostics);
-    let (allowed, diagnostics) = diagnostics.into_iter().partition(|diagnostic| means.covers(diagnostic));
-    Compiled { sources, spec, diagnostics, allowed }
+    let (allowed, rest): (_, Vec<_>) = diagnostics.into_iter().partition(|diagnostic| means.covers(diagnostic));
+    let (advice, diagnostics) = rest.into_iter().partition(|diagnostic| diagnostic.severity == Severity::Advice);
+    Compiled { sources, spec, diagnostics, advice, allowed }
 }
 
 /// The text of a spec file.

@@ -67,7 +67,7 @@ impl Group<'_> {
     fn codes(&self, found: &mut Vec<Diagnostic>) -> Vec<Code> {
         let mut codes: Vec<(Code, Span)> = Vec::new();
         for name in &self.names {
-            let Some(code) = Code::warning(&name.text) else {
+            let Some(code) = Code::lint(&name.text) else {
                 found.push(no_warning(name));
                 continue;
             };
@@ -93,8 +93,7 @@ impl Group<'_> {
 fn no_warning(name: &Ident) -> Diagnostic {
     let text = &name.text;
     let written = text.replace('_', "-").to_lowercase();
-    let meant =
-        Code::warning(&written).or_else(|| Code::warnings().find(|code| code.as_str().eq_ignore_ascii_case(text)));
+    let meant = Code::lint(&written).or_else(|| Code::lints().find(|code| code.as_str().eq_ignore_ascii_case(text)));
     if let Some(meant) = meant {
         let label = if text.contains('_') { "written with `_`" } else { "not as it is written" };
         let message = format!("a warning is allowed by its name, `{}`", meant.name());
@@ -111,14 +110,16 @@ fn no_warning(name: &Ident) -> Diagnostic {
         )
         .help(format!("mend what it tells of; see `reftc explain {}`", error.as_str()));
     }
-    let names = || Code::warnings().map(Code::name);
+    let names = || Code::lints().map(Code::name);
     let diagnostic =
         Diagnostic::at(Code::UnknownWord, name.span, format!("there is no warning `{text}`"), "unknown warning");
     match suggest::near(&written, names()).as_slice() {
         [] if matches!(written.as_str(), "warnings" | "all") => {
             diagnostic.help("name each warning that is meant, such as `trailing-space`")
         }
-        [] => diagnostic.help("`reftc explain` lists all codes and their names; those of warnings begin with W"),
+        [] => diagnostic.help(
+            "`reftc explain` lists all codes and their names; those of warnings begin with W, those of advice with A",
+        ),
         [only] => {
             diagnostic.help(format!("did you mean `{only}`?")).maybe_fix(name.span, suggest::slip_of(&written, names()))
         }

@@ -4,6 +4,7 @@ use super::Checker;
 use super::eval::EvalFields;
 use super::fields::{Fields, misplaced};
 use super::intervene::CheckedIntervention;
+use super::lints::ExperimentSeen;
 use super::model::ModelDeclaration;
 use super::schema;
 use super::scope::unknown_name;
@@ -56,8 +57,10 @@ impl<'a> Checker<'a> {
             }
             let points = spec.experiments.get(before..).unwrap_or_default();
             let select = sweep.select.as_ref().and_then(|select| self.selection(select, points.first()?));
+            let choice = select.as_ref().zip(sweep.select.as_ref().map(|select| select.span));
+            let choice = choice.map(|(selection, place)| (selection.eval.as_str(), place));
+            self.look_at_experiment(&ExperimentSeen { name, points, choice });
             if points.iter().any(|point| !point.point.is_empty()) {
-                self.report_twins(name, points);
                 spec.sweeps.push(Sweep { experiment: name.text.clone(), select });
             }
         }
@@ -253,25 +256,6 @@ impl<'a> Checker<'a> {
         Some(Selection { eval: eval.name.clone(), metric: eval.metric, highest: form.form.name == "max" })
     }
 
-    /// Warns of points that are the same training.
-    fn report_twins(&mut self, name: &Ident, points: &[Experiment]) {
-        for (at, point) in points.iter().enumerate() {
-            let twin = points.iter().take(at).find(|other| other.seed == point.seed && same_point(other, point));
-            if let Some(twin) = twin {
-                self.sink.push(
-                    Diagnostic::at(
-                        Code::TwinPoints,
-                        name.span,
-                        "two points of this sweep are the same experiment",
-                        format!("{} and {}", point_text(&twin.point), point_text(&point.point)),
-                    )
-                    .help("remove the value that is there twice"),
-                );
-                return;
-            }
-        }
-    }
-
     /// The name of a section, checked to be there and new.
     pub(super) fn section_name<'t>(
         &mut self,
@@ -332,33 +316,6 @@ fn at_point(mut checked: Experiment, point: &SweptPoint) -> Experiment {
         }
     }
     checked
-}
-
-/// Whether two points of a sweep train the same way.
-fn same_point(left: &Experiment, right: &Experiment) -> bool {
-    let train = |experiment: &Experiment| {
-        let train = &experiment.train;
-        (
-            train.epochs,
-            train.batch,
-            train.accumulate,
-            train.learning_rate,
-            train.warmup,
-            train.clip,
-            train.schedule,
-            train.optimizer,
-        )
-    };
-    left.interventions == right.interventions
-        && train(left) == train(right)
-        && left.train.split.split == right.train.split.split
-        && left.model.source == right.model.source
-        && left.model.precision == right.model.precision
-        && left
-            .evals
-            .iter()
-            .map(|eval| (&eval.name, &eval.answer, eval.max_tokens, &eval.split.split))
-            .eq(right.evals.iter().map(|eval| (&eval.name, &eval.answer, eval.max_tokens, &eval.split.split)))
 }
 
 fn missing_block(head: Span, name: &str, example: &str) -> Diagnostic {

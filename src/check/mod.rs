@@ -6,7 +6,6 @@ pub mod allowed;
 mod choices;
 mod cycles;
 mod data;
-mod dead;
 mod describe;
 mod eval;
 mod evaluate;
@@ -16,7 +15,6 @@ mod fields;
 mod findings;
 pub mod foreign;
 mod forms;
-mod gold;
 mod inherit;
 mod intervene;
 mod layers;
@@ -27,7 +25,6 @@ mod mismatch;
 mod model;
 pub mod modules;
 mod names;
-mod overlap;
 mod place;
 mod placed;
 mod positions;
@@ -51,6 +48,7 @@ use crate::source::{Sources, Span};
 use crate::syntax::tree::{ExprKind, Field, File, Ident, ItemKind};
 use crate::world::World;
 use data::DataDeclaration;
+use lints::SpecSeen;
 use model::ModelDeclaration;
 use modules::Modules;
 use scope::{Declared, Scope};
@@ -107,20 +105,13 @@ pub fn check(modules: &Modules, settings: &[Field], sources: &Sources, world: &d
             checker.experiment(entry.name, doc, parent, body, &mut spec);
         }
     }
-    checker.lints();
     let Some(root) = modules.root() else { return (spec, checker.sink.into_sorted()) };
     let broken = root.tree.items.iter().any(|item| matches!(item.kind, ItemKind::Bad));
-    if experiments == 0 && !broken {
-        checker.sink.push(
-            Diagnostic::at(Code::NothingToRun, root.tree.span, "this file has no experiment", "nothing to run")
-                .help("add `experiment NAME { … }`"),
-        );
-    }
     if experiments > 0 && !broken {
         checker.unreached_data();
         checker.unreached_models();
-        scope.report_unused(&mut checker.sink);
     }
+    checker.look_at_spec(&SpecSeen { file: root.tree.span, experiments, broken });
     (spec, checker.sink.into_sorted())
 }
 

@@ -3,7 +3,7 @@
 use crate::data::answer::Extractor;
 use crate::data::choices::Choices;
 use crate::data::metric::Metric;
-use crate::data::report::RowShape;
+use crate::data::report::{Count, RowShape};
 use crate::data::split::Split;
 use crate::data::template::Template;
 use crate::intervention::Intervention;
@@ -227,6 +227,18 @@ pub struct Train {
     pub recompute: bool,
 }
 
+impl Train {
+    /// Optimizer steps of the whole training.
+    pub fn steps(&self) -> usize {
+        optimizer_steps(self.split.facts.usable, self.batch, self.accumulate, self.epochs)
+    }
+}
+
+/// Optimizer steps of a training: a last group of fewer rows, or of fewer forward passes, is a step of its own.
+pub fn optimizer_steps(rows: usize, batch: usize, accumulate: usize, epochs: usize) -> usize {
+    rows.div_ceil(batch).div_ceil(accumulate) * epochs
+}
+
 /// A split and what was found in its rows.
 #[derive(Clone, Debug)]
 pub struct CheckedSplit {
@@ -269,6 +281,8 @@ pub struct Eval {
     pub metric: Metric,
     pub baseline: bool,
     pub batch: usize,
+    /// How many of the rows are trained on.
+    pub trained_rows: Count,
 }
 
 /// The shape of a schedule after its warm-up.

@@ -104,6 +104,8 @@ codes! {
     UnusedName = "W0101", "unused-name";
     NothingToRun = "W0102", "nothing-to-run";
     TwinPoints = "W0103", "twin-points";
+    SelectedOnTraining = "W0104", "selected-on-training";
+    UnreachedEval = "W0105", "unreached-eval";
     OverlongPrompts = "W0401", "overlong-prompts";
     ClippedPositions = "W0402", "clipped-positions";
     DroppedRows = "W0403", "dropped-rows";
@@ -115,25 +117,28 @@ codes! {
     MissingPositions = "W0409", "missing-positions";
     TrailingSpace = "W0410", "trailing-space";
     CacheUnwritable = "W0501", "cache-unwritable";
+    // Advice
+    ConstantPositions = "A0401", "constant-positions";
 }
 
 impl Code {
-    /// Codes that begin with `W` are warnings.
+    /// Codes that begin with `W` are warnings, those that begin with `A` are advice.
     pub const fn severity(self) -> Severity {
         match self.as_str().as_bytes().first() {
             Some(b'W') => Severity::Warning,
+            Some(b'A') => Severity::Advice,
             _ => Severity::Error,
         }
     }
 
-    /// All warnings, in the order of the table.
-    pub fn warnings() -> impl Iterator<Item = Self> {
-        Self::ALL.iter().copied().filter(|code| code.severity() == Severity::Warning)
+    /// What is no error, warnings and advice, in the order of the table: it can be allowed, and denied.
+    pub fn lints() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|code| code.severity() != Severity::Error)
     }
 
-    /// The warning of that name.
-    pub fn warning(name: &str) -> Option<Self> {
-        Self::warnings().find(|code| code.name() == name)
+    /// The warning or advice of that name.
+    pub fn lint(name: &str) -> Option<Self> {
+        Self::lints().find(|code| code.name() == name)
     }
 
     /// The section *What it means* of its page, in Markdown.

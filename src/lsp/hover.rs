@@ -151,7 +151,7 @@ impl Hovering<'_> {
             Node::Expr(expr) => self.expression(expr, place),
             Node::Allow(allow) => {
                 let name = allow.names.iter().find(|name| self.touches(name.span))?;
-                Some((markdown::warning(Code::warning(&name.text)?), name.span))
+                Some((markdown::warning(Code::lint(&name.text)?), name.span))
             }
             Node::Comparison(_) | Node::Remove(_) => None,
         }

@@ -70,11 +70,10 @@ fn train(experiment: &spec::Experiment, means: Means) -> Train {
 impl Train {
     /// Sets the number of rows, and what follows from it: optimizer steps and warm-up steps.
     ///
-    /// A last group of fewer rows, or of fewer forward passes, is a step of its own. The warm-up is rounded up, as
-    /// `TrainingArguments.get_warmup_steps` of transformers does.
+    /// The warm-up is rounded up, as `TrainingArguments.get_warmup_steps` of transformers does.
     pub fn count_steps(&mut self, rows: usize) {
         self.rows = rows;
-        self.steps = rows.div_ceil(self.batch).div_ceil(self.accumulate) * self.epochs;
+        self.steps = spec::optimizer_steps(rows, self.batch, self.accumulate, self.epochs);
         self.schedule.warmup = (self.schedule.warmup_share * self.steps as f64).ceil() as usize;
     }
 }

@@ -69,7 +69,7 @@ pub fn warnings() -> Vec<Offer> {
     let offer = |code: Code| {
         Offer::new(code.name(), CompletionItemKind::ENUM_MEMBER, code.as_str()).documented(markdown::warning(code))
     };
-    Code::warnings().map(offer).collect()
+    Code::lints().map(offer).collect()
 }
 
 /// A word or call, its required arguments to be filled in.
