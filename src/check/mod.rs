@@ -3,6 +3,7 @@
 //! Checking always finishes: what is wrong is reported, and the rest is checked all the same.
 
 pub mod allowed;
+mod arithmetic;
 mod choices;
 mod cycles;
 mod data;

@@ -231,6 +231,7 @@ pub const BLOCKS: &[Block] = &[
                 "lr_schedule",
                 "scheduler",
                 "warmup_ratio",
+                "warmup_steps",
                 "warmup",
             ]),
             field("optimizer", Type::Optimizer, Text("adamw(weight_decay: 0)"), "the optimizer")
@@ -271,6 +272,10 @@ pub const BLOCKS: &[Block] = &[
                 "generation",
                 "generate",
                 "max_tokens",
+                "max_new_tokens",
+                "temperature",
+                "num_beams",
+                "do_sample",
             ]),
             field("answer", Type::Answer, Text("text"), "how the answer is taken from the output").known_as(&[
                 "extract",

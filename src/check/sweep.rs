@@ -1,12 +1,13 @@
 //! `sweep { … }` and `--set`: from one experiment to its points.
 
 use super::Checker;
+use super::arithmetic::rounded;
 use super::evaluate::Expected;
 use super::place::Place;
 use super::schema::{self, Bound};
 use super::scope::Declared;
 use super::spec::PointValue;
-use super::substitute::{rounded, substitute};
+use super::substitute::substitute;
 use super::types::Type;
 use super::value::Value;
 use crate::diag::{Code, Diagnostic};
@@ -217,15 +218,26 @@ impl Checker<'_> {
                     Err(())
                 }
                 items => {
-                    let setting =
-                        |item: &Expr| Setting { value: item.clone(), text: self.slice(item.span).trim().to_owned() };
-                    Ok(Some(items.iter().map(setting).collect()))
+                    let settings: Result<Vec<Setting>, ()> = items.iter().map(|item| self.setting(item)).collect();
+                    settings.map(Some)
                 }
             },
             ExprKind::Range { start: Some(start), end: Some(end), inclusive } if holds == Type::Int => {
                 let bound = Expected { holds: Type::Int, bound: Bound::Any, what: "an end of a range" };
                 let (start, end) = (self.int(start, bound), self.int(end, bound));
                 let (start, end) = (start.ok_or(())?.value, end.ok_or(())?.value + i64::from(*inclusive));
+                if start >= end {
+                    self.sink.push(
+                        Diagnostic::at(
+                            Code::OutOfRange,
+                            expr.span,
+                            "this range has no values",
+                            "nothing to sweep over",
+                        )
+                        .help("write the smaller number first: `1..=4`"),
+                    );
+                    return Err(());
+                }
                 let numbers = (start..end).take(MOST_POINTS + 1);
                 let values = numbers.map(|value| number(ExprKind::Int(value), value.to_string(), expr.span));
                 Ok(Some(values.collect()))
@@ -268,6 +280,18 @@ impl Checker<'_> {
             },
             _ => Ok(None),
         }
+    }
+}
+
+impl Checker<'_> {
+    /// One value of a list; of a number what it comes to.
+    fn setting(&mut self, item: &Expr) -> Result<Setting, ()> {
+        let literal = matches!(item.kind, ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Ratio(_));
+        if !literal && self.is_number(item) {
+            let amount = self.amount(item).ok_or(())?;
+            return Ok(number(amount.literal(), amount.text(), item.span));
+        }
+        Ok(Setting { value: item.clone(), text: self.slice(item.span).trim().to_owned() })
     }
 }
 

@@ -184,7 +184,10 @@ impl<'t> Builder<'_> {
         }
         if let Some(mark) = parts.mark.as_ref().filter(|_| !wants_value) {
             match parts.value {
-                None if parts.block.is_some() => self.block_with_equals(mark, keyword.text.as_str()),
+                None if parts.block.is_some() => {
+                    let name = parts.name.as_ref().map_or(String::new(), |name| format!(" {}", name.text));
+                    self.block_with_equals(mark, &format!("{}{name}", keyword.text));
+                }
                 _ => {
                     let place = self.span(mark);
                     self.incomplete(place, format!("a `{word}` takes no value"), "expected `{`", form);
