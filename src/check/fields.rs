@@ -246,6 +246,10 @@ fn unknown(block: &'static Block, path: &tree::Path, name: &str, value: &str) ->
     if name == "allow" {
         return (diagnostic.help("warnings are allowed as in a call: `allow(trailing-space)`"), None);
     }
+    if matches!(name, "device" | "device_map" | "threads" | "num_workers" | "output_dir" | "report_to") {
+        let help = "remove it: where and how a spec runs is said on the command line, as in `reftc run --device cuda`";
+        return (diagnostic.help(help), None);
+    }
     let names: Vec<&str> = block.fields.iter().map(|field| field.name).collect();
     if let [nearest, ..] = suggest::near(name, names.iter().copied()).as_slice() {
         let meant = block.field(nearest).map(|field| field.name);
