@@ -58,8 +58,8 @@ impl<'a> Checker<'a> {
             let points = spec.experiments.get(before..).unwrap_or_default();
             let select = sweep.select.as_ref().and_then(|select| self.selection(select, points.first()?));
             let choice = select.as_ref().zip(sweep.select.as_ref().map(|select| select.span));
-            let choice = choice.map(|(selection, place)| (selection.eval.as_str(), place));
-            self.look_at_experiment(&ExperimentSeen { name, points, choice });
+            let choices = choice.map(|(selection, place)| (selection.eval.as_str(), place)).into_iter().collect();
+            self.look_at_experiment(&ExperimentSeen { name, points, choices });
             if points.iter().any(|point| !point.point.is_empty()) {
                 spec.sweeps.push(Sweep { experiment: name.text.clone(), select });
             }

@@ -91,8 +91,8 @@ pub struct ExperimentSeen<'s> {
     pub name: &'s Ident,
     /// Its points that are free of errors; one where it has no sweep.
     pub points: &'s [Experiment],
-    /// The evaluation that the best point is chosen by, and where that is written.
-    pub choice: Option<(&'s str, Span)>,
+    /// The evaluations that something is chosen by, the best point of a sweep for one, and where that is written.
+    pub choices: Vec<(&'s str, Span)>,
 }
 
 /// A file after all its experiments.
