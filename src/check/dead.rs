@@ -14,7 +14,7 @@ impl Checker<'_> {
     /// Warns of segments, or tied segments together, that no row's loss depends on at any of their layers. Where only some of the layers
     /// are of no use, as the last one is for the first tokens, `reftc plan` shows it.
     pub(super) fn dead_segments(&mut self, block: &CheckedIntervention, rows: &[RowShape], model: &ModelDeclaration) {
-        let CheckedIntervention { intervention, segments, layers } = block;
+        let CheckedIntervention { intervention, segments, layers, .. } = block;
         let shape = Shape::of(&model.checked.config);
         let size = if intervention.tied { segments.len() } else { 1 };
         for unit in segments.chunks(size.max(1)) {

@@ -200,7 +200,8 @@ pub const BLOCKS: &[Block] = &[
                 .known_as(&["act_fn", "activation"]),
             field("bias", Type::Bool, Text("false"), "the projection of `noreft` has a bias").known_as(&["add_bias"]),
             field("parametrization", Type::Parametrization, Text("householder"), "how R is kept orthonormal"),
-            field("init", Type::String, Later, "a saved intervention to start from"),
+            field("init", Type::String, Nothing, "the folder of a run, or of a saved intervention, to start from")
+                .known_as(&["load", "checkpoint", "resume_from"]),
         ],
     },
     Block {
@@ -345,9 +346,23 @@ pub const FORMS: &[Form] = &[
     ),
     word(Type::Clip, "off", "gradients are left as they are"),
     word(Type::BaseDropout, "off", "no dropout in the frozen model"),
-    later(Type::BaseDropout, "config", "the dropout of the model's config"),
+    word(Type::BaseDropout, "config", "the dropout of the model's config, which for almost every decoder is none"),
     word(Type::Keep, "last", "the parameters after the last step"),
-    later(Type::Keep, "best", "the parameters of the best evaluation"),
+    call(
+        Type::Keep,
+        "best",
+        &[
+            required("measure", Type::Measure, Any, "`eval.NAME.METRIC`, measured along the way"),
+            optional(
+                "patience",
+                Type::Int,
+                "0",
+                AtLeast(0),
+                "measurements without a better one before training stops; 0: it goes on",
+            ),
+        ],
+        "the parameters that were measured best",
+    ),
     word(Type::Overlong, "cut_right", "cut the end of the row"),
     word(Type::Overlong, "cut_left", "cut the beginning of the prompt"),
     word(Type::Overlong, "drop", "leave the row out"),
