@@ -31,6 +31,7 @@ mod placed;
 mod positions;
 pub mod schema;
 mod scope;
+mod selection;
 mod source;
 pub mod spec;
 mod split;

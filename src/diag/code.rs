@@ -69,6 +69,8 @@ codes! {
     NothingInherited = "E0213", "nothing-inherited";
     SelectedOnReported = "E0214", "selected-on-reported";
     ExpectationViolated = "E0215", "expectation-violated";
+    NothingToKeep = "E0216", "nothing-to-keep";
+    StartMismatch = "E0217", "start-mismatch";
     // The model and what it allows
     ModelNotFound = "E0301", "model-not-found";
     ModelUnreadable = "E0302", "model-unreadable";
@@ -80,6 +82,7 @@ codes! {
     DownloadFailed = "E0308", "download-failed";
     TensorMismatch = "E0309", "tensor-mismatch";
     NoChatTemplate = "E0310", "no-chat-template";
+    BaseDropout = "E0311", "base-dropout";
     // Data
     DataNotFound = "E0401", "data-not-found";
     DataUnreadable = "E0402", "data-unreadable";

@@ -3,11 +3,14 @@
 use super::grid::Picture;
 use super::table::{self, Style};
 use super::{grid, sweep, units};
+use crate::data::metric::Metric;
 use crate::data::positions::{RowTokens, Segment};
 use crate::data::source::Source;
 use crate::model::config::{ModelSource, Precision};
 use crate::plan::passes::{Passes, Shape};
-use crate::plan::{Activation, At, Cost, Eval, Experiment, Intervention, Optimizer, Plan, ScheduleShape, Train, When};
+use crate::plan::{
+    Activation, At, Cost, Eval, Experiment, Intervention, Keep, Optimizer, Plan, ScheduleShape, Train, When,
+};
 use std::fmt::Write;
 
 /// The description of every experiment; of a sweep its points, and the description of the first.
@@ -52,6 +55,9 @@ pub fn text(experiment: &Experiment, style: Style) -> String {
     );
     for block in &experiment.interventions {
         line("intervention", intervention(block));
+        if let Some(start) = experiment.starts.iter().find(|start| start.intervention == block.name) {
+            line("", format!("starts from `{}` of {}", start.block, start.folder.display()));
+        }
     }
     line(
         "parameters",
@@ -65,6 +71,9 @@ pub fn text(experiment: &Experiment, style: Style) -> String {
     line("training", format!("{} of {}", units::counted(train.rows, "row"), source(&train.split.source)));
     line("", steps(train));
     line("", rate(train));
+    if let Keep::Best { eval, metric, patience } = &train.keep {
+        line("", kept(eval, *metric, *patience));
+    }
     if train.fit.recompute {
         line("", "activations recomputed in the backward pass".to_owned());
     }
@@ -213,6 +222,14 @@ fn rate(train: &Train) -> String {
         _ => format!(", betas {beta1} and {beta2}, epsilon {epsilon:e}"),
     };
     format!("rate {:e}, {shape} {warmup}, weight decay {weight_decay}{moments}, {clip}", train.learning_rate)
+}
+
+/// `kept as they were at the best exact match of dev, stopped after 3 measurements without a better one`
+fn kept(eval: &str, metric: Metric, patience: Option<usize>) -> String {
+    let stopped = patience.map_or_else(String::new, |patience| {
+        format!(", stopped after {} without a better one", units::counted(patience, "measurement"))
+    });
+    format!("kept as they were at the best {} of {eval}{stopped}", table::name(metric))
 }
 
 fn eval_text(eval: &Eval) -> String {

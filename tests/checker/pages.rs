@@ -13,6 +13,8 @@ const ELSEWHERE: &[(Code, &str)] = &[
     (Code::NoNetwork, "tests/check/model_no_network.out"),
     (Code::DownloadFailed, "tests/hub.rs"),
     (Code::TensorMismatch, "tests/model/folders.rs"),
+    (Code::StartMismatch, "tests/check/init.out"),
+    (Code::BaseDropout, "tests/cli/starting.rs"),
     (Code::RunUnwritable, "tests/store/run_folders.rs"),
     (Code::RunLocked, "tests/store/run_folders.rs"),
     (Code::LossNotFinite, "tests/training.rs"),

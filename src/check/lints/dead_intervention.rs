@@ -19,7 +19,7 @@ impl Checker<'_> {
         rows: &[RowShape],
         model: &ModelDeclaration,
     ) {
-        let CheckedIntervention { intervention, segments, layers } = block;
+        let CheckedIntervention { intervention, segments, layers, .. } = block;
         let shape = Shape::of(&model.checked.config);
         let size = if intervention.tied { segments.len() } else { 1 };
         for unit in segments.chunks(size.max(1)) {

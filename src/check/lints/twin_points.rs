@@ -37,9 +37,11 @@ fn same_point(left: &Experiment, right: &Experiment) -> bool {
             train.clip,
             train.schedule,
             train.optimizer,
+            train.keep.clone(),
         )
     };
     left.interventions == right.interventions
+        && left.starts == right.starts
         && train(left) == train(right)
         && left.train.split.split == right.train.split.split
         && left.model.source == right.model.source

@@ -81,7 +81,8 @@ pub const BLOCKS: &[Block] = &[
                 .known_as(&["act_fn", "activation"]),
             field("bias", Type::Bool, Text("false"), "the projection of `noreft` has a bias").known_as(&["add_bias"]),
             field("parametrization", Type::Parametrization, Text("householder"), "how R is kept orthonormal"),
-            field("init", Type::String, Later, "a saved intervention to start from"),
+            field("init", Type::String, Nothing, "the folder of a run, or of a saved intervention, to start from")
+                .known_as(&["load", "checkpoint", "resume_from"]),
         ],
     },
     Block {
