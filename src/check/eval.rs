@@ -9,6 +9,7 @@ use super::gold::Judged;
 use super::names::is_split_field;
 use super::spec::{Eval, When};
 use super::split::{SplitContext, Use, missing_split, unknown_split};
+use super::trained::TrainedData;
 use super::value::{TemplateValue, Value};
 use crate::data::answer::Extractor;
 use crate::data::metric::Metric;
@@ -71,7 +72,7 @@ impl Checker<'_> {
     pub(super) fn eval_block(
         &mut self,
         eval: EvalFields<'_>,
-        trained: Option<&Rc<DataDeclaration>>,
+        trained: &[TrainedData],
         context: &SplitContext<'_>,
     ) -> Option<Eval> {
         let EvalFields { section, fields, data, split, gold, answer, choices } = eval;
@@ -89,7 +90,7 @@ impl Checker<'_> {
         };
         let checked = self.split_facts(&data, &split, gold.as_ref(), context, wanted);
         let answer = answer?;
-        if let Some(trained) = trained {
+        for TrainedData { data: trained, .. } in trained {
             self.overlap(trained, &data, &split, fields.get("on")?.span);
         }
         if let (Some(checked), Use::Generation, Some(written)) = (&checked, wanted, fields.get("answer")) {

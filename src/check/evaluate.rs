@@ -3,7 +3,6 @@
 use super::Checker;
 use super::mismatch::within;
 use super::schema::Bound;
-use super::scope::later;
 use super::types::Type;
 use super::value::Value;
 use crate::diag::{Code, Diagnostic};
@@ -37,11 +36,7 @@ impl Checker<'_> {
             (ExprKind::Word(path), Type::Model | Type::Data) => self.declared_name(path, expected.holds),
             (ExprKind::Word(path), Type::Split) => self.split(path),
             (ExprKind::Word(path), Type::Measure) => self.measure(path),
-            (ExprKind::List(_), Type::Data) => {
-                self.mention(expr.span);
-                self.sink.push(later(expr.span, "a list of data", "write one name"));
-                None
-            }
+            (ExprKind::List(items), Type::Data) => self.list(items, Type::Data, expected),
             _ => self.literal(expr, expected),
         }?;
         Some(Spanned::new(value, expr.span))

@@ -213,7 +213,10 @@ pub struct Model {
 #[derive(Clone, Debug)]
 pub struct Train {
     pub span: Span,
-    pub split: CheckedSplit,
+    /// One after the other.
+    pub splits: Vec<CheckedSplit>,
+    /// What the rows of all splits are like together.
+    pub facts: SplitFacts,
     pub epochs: usize,
     pub batch: usize,
     pub accumulate: usize,
@@ -231,14 +234,14 @@ pub struct Train {
 #[derive(Clone, Debug)]
 pub struct CheckedSplit {
     pub split: Split,
+    /// SHA-256 of the data's files.
+    pub digest: String,
     pub facts: SplitFacts,
 }
 
 /// What the rows of a split are like as tokens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SplitFacts {
-    /// SHA-256 of the data file.
-    pub digest: String,
     /// Rows after slices.
     pub rows: usize,
     /// Rows that have a target token after truncation.

@@ -8,9 +8,9 @@ use crate::check::spec::Experiment;
 use crate::data::encode::EncodedRow;
 use crate::data::form::Form;
 use crate::data::positions::{PromptText, Segment};
-use crate::data::read;
+use crate::data::files::{digest_of, rows_of};
 use crate::data::rows::Rows;
-use crate::data::source::{Format, Source, select};
+use crate::data::source::{Source, select};
 use crate::data::split::Split;
 use crate::data::template::Template;
 use crate::digest;
@@ -90,18 +90,19 @@ impl Gatherer {
     }
 
     fn columns(&mut self, source: &Source, world: &Overlay<'_>) -> Option<Vec<String>> {
-        let key = format!("{}{}", world.digest(&source.path).ok()?, digest::json(&source.format));
+        let digest = digest_of(source, &|path| world.digest(path)).ok()?;
+        let key = format!("{digest}{}", digest::json(&source.format));
         if let Some(known) = self.columns.get(&key) {
             return Some(known.clone());
         }
-        let columns = rows(&source.path, &source.format, world)?.columns;
+        let columns = rows(source, world)?.columns;
         self.columns.insert(key, columns.clone());
         Some(columns)
     }
 
     fn first_row(&mut self, experiment: &Experiment, world: &Overlay<'_>) -> Option<Arc<FirstRow>> {
-        let train = &experiment.train.split;
-        let key = format!("{}{}{}", train.facts.digest, experiment.model.digests.tokenizer, digest::json(&train.split));
+        let train = experiment.train.splits.first()?;
+        let key = format!("{}{}{}", train.digest, experiment.model.digests.tokenizer, digest::json(&train.split));
         if let Some(known) = self.first_rows.get(&key) {
             return known.clone();
         }
@@ -111,8 +112,8 @@ impl Gatherer {
     }
 }
 
-fn rows(path: &Path, format: &Format, world: &Overlay<'_>) -> Option<Rows> {
-    read::read(&world.read(path).ok()?, path, format).ok()
+fn rows(source: &Source, world: &Overlay<'_>) -> Option<Rows> {
+    rows_of(source, &|path| world.read(path)).ok().map(|(rows, _)| rows)
 }
 
 /// Rows that are looked at for one that is kept.
@@ -120,7 +121,7 @@ const TRIED: usize = 32;
 
 /// The first row that training keeps.
 fn encode_first(experiment: &Experiment, split: &Split, world: &Overlay<'_>) -> Option<FirstRow> {
-    let rows = rows(&split.source.path, &split.source.format, world)?;
+    let rows = rows(&split.source, world)?;
     let order = select(rows.len(), &split.source.steps);
     let rows = rows.pick(&order[..order.len().min(TRIED)]);
     let model = world.model(&experiment.model.source).ok()?;

@@ -30,9 +30,10 @@ fn source(expr: &Expr, file: &File, folder: &Path, left: usize) -> Option<Source
                 "jsonl" => Format::Jsonl,
                 "csv" => Format::Csv(separated(arguments, Some('"'))),
                 "tsv" => Format::Tsv(separated(arguments, None)),
+                "parquet" => Format::Parquet,
                 _ => return None,
             };
-            Some(Source { path: folder.join(path), format, steps: Vec::new() })
+            Some(Source::file(folder.join(path), format))
         }
         _ => None,
     }

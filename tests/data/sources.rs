@@ -67,7 +67,7 @@ fn extreme_bounds_do_not_overflow() {
 #[test]
 fn an_empty_split_names_the_step_that_emptied_it() {
     let steps = vec![Step::Shuffle { seed: 1 }, slice(Some(100), None)];
-    let source = Source { path: PathBuf::from("train.json"), format: Format::Json, steps };
+    let source = Source { steps, ..Source::file("train.json", Format::Json) };
     let diagnostic = source.nothing_left("train", 50);
     assert_eq!(
         diagnostic.to_string(),

@@ -155,11 +155,7 @@ fn started(blocks: &[Intervention], device: &Device, parameter: impl Fn(usize, &
 /// A training stage; its rows are given beside it.
 pub fn plan(epochs: usize, batch: usize, accumulate: usize, learning_rate: f64, schedule: Schedule) -> Train {
     let template = reftc::data::template::Template::Text(Vec::new());
-    let source = reftc::data::source::Source {
-        path: "rows.json".into(),
-        format: reftc::data::source::Format::Json,
-        steps: Vec::new(),
-    };
+    let source = reftc::data::source::Source::file("rows.json", reftc::data::source::Format::Json);
     let split = Split {
         source,
         prompt: template.clone(),
