@@ -97,9 +97,7 @@ impl Checker<'_> {
             let split = match fields.get(field.name) {
                 Some(Spanned { value: Value::Source(written), span }) => {
                     let source = self.found(written, *span).map(|source| Spanned::new(source, *span));
-                    source.and_then(|source| {
-                        self.table(field.name, &source).map(|table| SplitSource { source, table })
-                    })
+                    source.and_then(|source| self.table(field.name, &source).map(|table| SplitSource { source, table }))
                 }
                 _ if fields.is_attempted(field.name) => None,
                 _ => continue,
@@ -286,8 +284,8 @@ fn unreadable_column(unread: &Unread, column: &Spanned<String>, split: &SplitSou
         format!("the column `{name}` holds {holds}, which do not become text"),
         "named here",
     )
-    .label(split.source.span, format!("of these rows, texts, numbers and booleans are read: {}", suggest::list(&names)));
-    diagnostic.help(format!("write the file with `{name}` as text, or take another column"))
+    .label(split.source.span, "of these rows, texts, numbers and booleans are read");
+    diagnostic.help(format!("write {}, or write the file with `{name}` as text", suggest::list(&names)))
 }
 
 /// Whether a column's name stands in braces without quotes.

@@ -39,7 +39,12 @@ impl Checker<'_> {
         model
     }
 
-    pub(super) fn model_declaration(&mut self, name: &Ident, value: &Expr, body: Option<&Block>) -> Option<ModelDeclaration> {
+    pub(super) fn model_declaration(
+        &mut self,
+        name: &Ident,
+        value: &Expr,
+        body: Option<&Block>,
+    ) -> Option<ModelDeclaration> {
         let before = self.origins.len();
         let fields = self.model_fields(name, value, body);
         let mut origins = self.origins.split_off(before);

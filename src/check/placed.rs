@@ -116,13 +116,7 @@ impl Checker<'_> {
     }
 }
 
-fn unknown_column(
-    segment: &Spanned<Segment>,
-    name: &str,
-    columns: &[&str],
-    table: &Table,
-    data: &str,
-) -> Diagnostic {
+fn unknown_column(segment: &Spanned<Segment>, name: &str, columns: &[&str], table: &Table, data: &str) -> Diagnostic {
     let label = match table.columns.iter().any(|column| column == name) {
         true => "a column of the rows, but its text is not in the prompt",
         false => "no such column",

@@ -24,8 +24,13 @@ impl Checker<'_> {
         let named = named(fields.get("data")?);
         if named.is_empty() {
             self.sink.push(
-                Diagnostic::at(Code::OutOfRange, fields.get("data")?.span, "this list has no data", "nothing to train on")
-                    .help("write the names of data: `data = [reviews, news]`"),
+                Diagnostic::at(
+                    Code::OutOfRange,
+                    fields.get("data")?.span,
+                    "this list has no data",
+                    "nothing to train on",
+                )
+                .help("write the names of data: `data = [reviews, news]`"),
             );
         }
         // Each is looked at before the first wrong one ends it.

@@ -70,9 +70,7 @@ fn prompt(arguments: &GenerateArgs, plan: &Experiment, model: &LoadedModel) -> R
     let texts = positions::texts(plan.interventions.iter().flat_map(|block| &block.segments));
     let columns: Vec<String> = split.prompt.columns().into_iter().map(str::to_owned).collect();
     let rows = match columns.as_slice() {
-        [only] if !arguments.raw => {
-            one_row(vec![only.clone()], vec![Some(text)])
-        }
+        [only] if !arguments.raw => one_row(vec![only.clone()], vec![Some(text)]),
         _ if !texts.is_empty() => return Err(whose_text(&texts[0], &columns)),
         _ if !arguments.raw && !columns.is_empty() => {
             let message = format!("the template of this run has the columns {}", columns.join(", "));

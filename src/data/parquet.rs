@@ -76,13 +76,14 @@ fn damaged(path: &Path, reason: &str) -> Box<Diagnostic> {
 /// The columns that are read must be compressed in a way that reftc knows.
 fn check_compression(metadata: &ParquetMetaData, columns: &[String], path: &Path) -> Result<()> {
     let chunks = metadata.row_groups().iter().flat_map(|group| group.columns());
-    let foreign = chunks.filter(|chunk| columns.iter().any(|name| chunk.column_path().string() == *name)).find(|chunk| {
-        use Compression::{GZIP, SNAPPY, UNCOMPRESSED, ZSTD};
-        !matches!(chunk.compression(), UNCOMPRESSED | SNAPPY | GZIP(_) | ZSTD(_))
-    });
+    let foreign =
+        chunks.filter(|chunk| columns.iter().any(|name| chunk.column_path().string() == *name)).find(|chunk| {
+            use Compression::{GZIP, SNAPPY, UNCOMPRESSED, ZSTD};
+            !matches!(chunk.compression(), UNCOMPRESSED | SNAPPY | GZIP(_) | ZSTD(_))
+        });
     let Some(chunk) = foreign else { return Ok(()) };
     let codec = chunk.compression().to_string();
-    let codec = codec.split('(').next().unwrap_or_default().to_lowercase();
+    let codec = codec.split(['(', '_']).next().unwrap_or_default().to_lowercase();
     let name = chunk.column_path().string();
     let message = format!("the column `{name}` of `{}` is compressed with {codec}", path.display());
     Err(Box::new(unreadable(path, None, message).help("write the file again, with snappy, zstd or gzip")))

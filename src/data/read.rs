@@ -24,7 +24,9 @@ pub fn read(bytes: &[u8], path: &Path, format: &Format) -> Result<Rows> {
 fn as_text<'b>(bytes: &'b [u8], path: &Path) -> Result<&'b str> {
     if bytes.starts_with(parquet::MAGIC) {
         let message = format!("`{}` is a Parquet file, not text", path.display());
-        return Err(Box::new(unreadable(path, None, message).help("read it as what it is: `parquet(\"file.parquet\")`")));
+        return Err(Box::new(
+            unreadable(path, None, message).help("read it as what it is: `parquet(\"file.parquet\")`"),
+        ));
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     std::str::from_utf8(bytes).map_err(|error| {

@@ -2,10 +2,10 @@
 
 use crate::data::choices;
 use crate::data::encode::EncodedRow;
+use crate::data::files::{digest_of, rows_of};
 use crate::data::form::Form;
 use crate::data::metric::Metric;
 use crate::data::positions::texts;
-use crate::data::files::{digest_of, rows_of};
 use crate::data::report::EncodeReport;
 use crate::data::row_bytes::{self, Decides};
 use crate::data::source::select;

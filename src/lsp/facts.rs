@@ -4,11 +4,11 @@
 
 use super::overlay::Overlay;
 use super::worker::Checked;
-use crate::check::spec::Experiment;
+use crate::check::spec::{CheckedSplit, Experiment};
 use crate::data::encode::EncodedRow;
+use crate::data::files::{digest_of, rows_of};
 use crate::data::form::Form;
 use crate::data::positions::{PromptText, Segment};
-use crate::data::files::{digest_of, rows_of};
 use crate::data::rows::Rows;
 use crate::data::source::{Source, select};
 use crate::data::split::Split;
@@ -27,8 +27,8 @@ use std::sync::Arc;
 pub struct Facts {
     /// The columns of each data block, in the order of the file.
     pub columns: BTreeMap<String, Vec<String>>,
-    /// The first training row of each experiment.
-    pub first_rows: BTreeMap<String, Arc<FirstRow>>,
+    /// The first training rows of each experiment, one of each data.
+    pub first_rows: BTreeMap<String, Vec<Arc<FirstRow>>>,
 }
 
 /// A prompt as the model reads it.
@@ -76,15 +76,16 @@ impl Gatherer {
         for item in &file.items {
             let ItemKind::Data { name, body } = &item.kind else { continue };
             let sources = body.entries.iter().filter_map(|entry| match entry {
-                Entry::Field(field) => super::sources::find(&field.value, &file, folder),
+                Entry::Field(field) => super::sources::find(&field.value, &file, folder, world),
                 _ => None,
             });
             let found = sources.filter_map(|source| self.columns(&source, world)).next();
             facts.columns.extend(found.map(|columns| (name.text.clone(), columns)));
         }
         for experiment in &checked.compiled.spec.experiments {
-            let row = self.first_row(experiment, world);
-            facts.first_rows.extend(row.map(|row| (experiment.name.clone(), row)));
+            let splits = experiment.train.splits.iter();
+            let rows = splits.filter_map(|split| self.first_row(experiment, split, world)).collect();
+            facts.first_rows.insert(experiment.name.clone(), rows);
         }
         facts
     }
@@ -100,8 +101,12 @@ impl Gatherer {
         Some(columns)
     }
 
-    fn first_row(&mut self, experiment: &Experiment, world: &Overlay<'_>) -> Option<Arc<FirstRow>> {
-        let train = experiment.train.splits.first()?;
+    fn first_row(
+        &mut self,
+        experiment: &Experiment,
+        train: &CheckedSplit,
+        world: &Overlay<'_>,
+    ) -> Option<Arc<FirstRow>> {
         let key = format!("{}{}{}", train.digest, experiment.model.digests.tokenizer, digest::json(&train.split));
         if let Some(known) = self.first_rows.get(&key) {
             return known.clone();

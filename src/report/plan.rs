@@ -190,7 +190,8 @@ fn training_rows(train: &Train) -> String {
     match train.splits.as_slice() {
         [only] => format!("{rows} of {}", source(&only.split.source)),
         several => {
-            let part = |part: &TrainSplit| format!("{} of {}", units::count(part.rows as u64), source(&part.split.source));
+            let part =
+                |part: &TrainSplit| format!("{} of {}", units::count(part.rows as u64), source(&part.split.source));
             format!("{rows}: {}", several.iter().map(part).collect::<Vec<_>>().join(", then "))
         }
     }

@@ -65,7 +65,8 @@ fn texts_numbers_and_booleans_become_text_whatever_the_compression() {
             None,
         ],
     ];
-    let expected = expected.map(|values| Row { line: None, values: values.iter().map(|v| v.map(str::to_owned)).collect() });
+    let expected =
+        expected.map(|values| Row { line: None, values: values.iter().map(|v| v.map(str::to_owned)).collect() });
     assert_eq!(found.rows, expected);
     let unread: Vec<String> = found.unread.iter().map(|column| format!("{}: {}", column.name, column.holds)).collect();
     let kinds = "list: lists, struct: structs, map: maps, bytes: bytes, date: dates, time: times, \

@@ -15,7 +15,9 @@ use reftc::model::decoder::Decoder;
 use reftc::model::files::ModelFiles;
 use reftc::model::weights::Weights;
 use reftc::plan::passes::Passes;
-use reftc::plan::{Activation, Fit, Intervention, Optimizer, Overlong, Schedule, ScheduleShape, Split, Train};
+use reftc::plan::{
+    Activation, Fit, Intervention, Optimizer, Overlong, Schedule, ScheduleShape, Split, Train, TrainSplit,
+};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -165,7 +167,7 @@ pub fn plan(epochs: usize, batch: usize, accumulate: usize, learning_rate: f64, 
         max_length: 64,
     };
     Train {
-        split,
+        splits: vec![TrainSplit { split, rows: 0 }],
         epochs,
         batch,
         accumulate,

@@ -89,7 +89,8 @@ impl Finder<'_> {
     fn ask(&self, repository: &Repository<'_>) -> std::result::Result<(String, Vec<String>), Failure> {
         let about: About = self.client.json(&repository.about())?;
         let files: Vec<String> = about.siblings.into_iter().map(|file| file.rfilename).collect();
-        let foreign = |name: &&String| name.contains('\\') || name.split('/').any(|part| matches!(part, "" | "." | ".."));
+        let foreign =
+            |name: &&String| name.contains('\\') || name.split('/').any(|part| matches!(part, "" | "." | ".."));
         if let Some(name) = files.iter().find(foreign) {
             return Err(Failure::Answer(format!("it names a file outside of the dataset: `{name}`")));
         }

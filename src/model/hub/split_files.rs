@@ -218,10 +218,7 @@ mod tests {
     #[test]
     fn converted_files_lie_in_folders_of_subset_and_split() {
         let plain = names(&["default/train/0001.parquet", "default/train/0000.parquet", "default/test/0000.parquet"]);
-        assert_eq!(
-            files(converted(&plain, "", "train")),
-            ["default/train/0000.parquet", "default/train/0001.parquet"]
-        );
+        assert_eq!(files(converted(&plain, "", "train")), ["default/train/0000.parquet", "default/train/0001.parquet"]);
         assert_eq!(converted(&plain, "", "tset"), Err(Absent::Split(names(&["test", "train"]))));
         assert_eq!(converted(&plain, "main", "test"), Err(Absent::Config(names(&["default"]))));
         let two = names(&["main/train/0000.parquet", "socratic/train/0000.parquet", ".gitattributes"]);
@@ -254,11 +251,10 @@ mod tests {
         assert_eq!(own(&subsets, "", "train"), Err(Absent::WhichConfig(names(&["ARC-Challenge", "ARC-Easy"]))));
         let folders = names(&["train/part_a.jsonl", "dev/part_a.jsonl", "eval.test.tsv"]);
         assert_eq!(files(own(&folders, "", "validation")), ["dev/part_a.jsonl"]);
-        assert_eq!(own(&folders, "", "test").unwrap().format, Format::Tsv(Separated {
-            header: true,
-            columns: Vec::new(),
-            quote: None
-        }));
+        assert_eq!(
+            own(&folders, "", "test").unwrap().format,
+            Format::Tsv(Separated { header: true, columns: Vec::new(), quote: None })
+        );
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! `hf-hub` has transfers of its own, but without time limits or checksums, and it appends to half a file whatever the
 //! server answers; so only its cache layout is used.
 
-use super::failure::Failure;
 use super::HubSettings;
+use super::failure::Failure;
 use super::repository::is_commit;
 use crate::diag::reason;
 use serde::de::DeserializeOwned;
