@@ -38,7 +38,7 @@ pub fn find_rows(
 ) -> Result<Source> {
     let asked = Asked { settings, name: &dataset.repo, revision: &dataset.revision, is_data: true };
     let own = Repository::new(asked)?;
-    let finder = Finder { dataset, client: Client::new(settings), may_fetch };
+    let finder = Finder { dataset, may_fetch };
     if dataset.revision == "main" {
         let converted = Repository::new(Asked { revision: CONVERTED, ..asked })?;
         if let Some(listing) = finder.listing(converted)? {
@@ -56,7 +56,6 @@ pub fn find_rows(
 
 struct Finder<'a> {
     dataset: &'a Dataset,
-    client: Client,
     may_fetch: bool,
 }
 
@@ -87,7 +86,7 @@ impl Finder<'_> {
 
     /// Asks the hub for the files, and keeps the answer.
     fn ask(&self, repository: &Repository<'_>) -> std::result::Result<(String, Vec<String>), Failure> {
-        let about: About = self.client.json(&repository.about())?;
+        let about: About = Client::new(repository.asked.settings).json(&repository.about())?;
         let files: Vec<String> = about.siblings.into_iter().map(|file| file.rfilename).collect();
         let foreign =
             |name: &&String| name.contains('\\') || name.split('/').any(|part| matches!(part, "" | "." | ".."));
@@ -113,13 +112,16 @@ impl Finder<'_> {
     ) -> Result<Source> {
         let Listing { repository, snapshot, .. } = listing;
         let asked = repository.asked;
-        let is_there = |file: &&String| snapshot.folder.join(file).is_file();
-        if !found.files.iter().all(|file| is_there(&file)) && (asked.settings.offline || !self.may_fetch) {
-            return Err(self.missing(asked));
-        }
-        for file in &found.files {
-            let got = repository.download_file(&self.client, snapshot, file, progress);
-            got.map_err(|failure| asked.diagnose(failure))?;
+        let missing: Vec<&String> = found.files.iter().filter(|file| !snapshot.folder.join(file).is_file()).collect();
+        if !missing.is_empty() {
+            if asked.settings.offline || !self.may_fetch {
+                return Err(self.missing(asked));
+            }
+            let client = Client::new(asked.settings);
+            for file in missing {
+                let got = repository.download_file(&client, snapshot, file, progress);
+                got.map_err(|failure| asked.diagnose(failure))?;
+            }
         }
         let (path, files) = match found.files.as_slice() {
             [only] => (snapshot.folder.join(only), Vec::new()),
