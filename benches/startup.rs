@@ -39,7 +39,7 @@ fn main() {
     let tokenizer = timed("tokenizer", || found.tokenizer().unwrap());
     let chat = timed("chat template", || found.chat_template().unwrap());
     let split = Split {
-        source: Source { path: data.clone(), format: Format::Json, steps: Vec::new() },
+        source: Source::file(data.clone(), Format::Json),
         prompt: Template::Text(parse(&prompt).unwrap()),
         target: Template::Text(parse("the correct answer is {answer}").unwrap()),
         eos: true,

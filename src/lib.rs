@@ -11,6 +11,7 @@ pub mod data;
 pub mod diag;
 pub mod digest;
 pub mod execute;
+pub mod guard;
 pub mod intervention;
 pub mod lsp;
 pub mod model;

@@ -1,10 +1,11 @@
 //! The one door through which `check` and `plan` reach files, so that a test can stand in for the machine.
 
+use crate::data::source::{Dataset, Source};
 use crate::diag::Result;
 use crate::digest;
 use crate::model::config::ModelSource;
 use crate::model::files::Content;
-use crate::model::hub::{HubSettings, Wanted};
+use crate::model::hub::{HubSettings, Progress, Wanted, find_rows};
 use crate::model::known::KnownModel;
 use crate::model::located::Locator;
 use crate::store::cache::Cache;
@@ -36,6 +37,12 @@ pub trait World: Sync {
     /// Where the model is not found (E0301), cannot be read (E0302), or would have to be fetched (E0307).
     fn model(&self, source: &ModelSource) -> Result<Box<dyn KnownModel>>;
 
+    /// The files of a split of a dataset of the hub, which are downloaded where they are not at hand and `may_fetch`.
+    ///
+    /// # Errors
+    /// Where there is no such dataset or subset (E0401) or split (E0408), no network (E0307), or the download failed (E0308).
+    fn dataset(&self, dataset: &Dataset, may_fetch: bool) -> Result<Source>;
+
     /// The names in a folder, sorted; empty where it cannot be read. For near misses.
     fn list(&self, folder: &Path) -> Vec<String>;
 
@@ -64,12 +71,23 @@ pub struct RealWorld {
     cache: Cache,
     locator: Locator,
     touched: Mutex<BTreeSet<PathBuf>>,
+    /// Hears of downloads of data.
+    downloads: Option<Box<Listener>>,
 }
+
+/// Someone who is told how far a download is.
+type Listener = dyn Fn(Progress<'_>) + Send + Sync;
 
 impl RealWorld {
     /// A world that looks for models by `locator` and remembers things in its cache.
     pub fn new(locator: Locator) -> Self {
-        Self { cache: locator.cache.clone(), locator, touched: Mutex::default() }
+        Self { cache: locator.cache.clone(), locator, touched: Mutex::default(), downloads: None }
+    }
+
+    /// The same world, which tells of its downloads of data.
+    #[must_use]
+    pub fn telling(self, downloads: impl Fn(Progress<'_>) + Send + Sync + 'static) -> Self {
+        Self { downloads: Some(Box::new(downloads)), ..self }
     }
 
     fn touch(&self, path: &Path) {
@@ -104,6 +122,11 @@ impl World for RealWorld {
             }
         }
         Ok(Box::new(located))
+    }
+
+    fn dataset(&self, dataset: &Dataset, may_fetch: bool) -> Result<Source> {
+        let mut tell = |progress: Progress<'_>| self.downloads.iter().for_each(|listener| listener(progress));
+        find_rows(&self.locator.hub, dataset, may_fetch, &mut tell)
     }
 
     fn list(&self, folder: &Path) -> Vec<String> {
@@ -167,6 +190,11 @@ impl World for MemoryWorld {
         let hub = HubSettings { offline: true, ..HubSettings::from_variables(|_| None) };
         let locator = Locator::new(hub, Cache::default());
         Ok(Box::new(locator.locate(source, Wanted::Metadata, &mut |_| {})?))
+    }
+
+    fn dataset(&self, dataset: &Dataset, may_fetch: bool) -> Result<Source> {
+        let hub = HubSettings { offline: true, ..HubSettings::from_variables(|_| None) };
+        find_rows(&hub, dataset, may_fetch, &mut |_| {})
     }
 
     fn list(&self, folder: &Path) -> Vec<String> {

@@ -153,7 +153,7 @@ fn tokenizer() -> Tokenizer {
 }
 
 fn eval(metric: Metric, batch: usize) -> Eval {
-    let split = tiny::plan(1, 1, 1, 1e-3, tiny::CONSTANT).split;
+    let split = tiny::plan(1, 1, 1, 1e-3, tiny::CONSTANT).splits.remove(0).split;
     let name = "dev".to_owned();
     Eval {
         name,

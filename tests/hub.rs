@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code, reason = "shared with the tests of datasets")]
 #[path = "support/hub_server.rs"]
 mod hub_server;
 

@@ -159,7 +159,7 @@ fn what_decides_tokens_is_looked_at() {
     assert_eq!(is_tokenised_anew(&plan), [false, false]);
 
     let mut other = plan.clone();
-    other.train.split.prompt = Template::Text(vec![Part::Column("q".into())]);
+    other.train.splits[0].split.prompt = Template::Text(vec![Part::Column("q".into())]);
     assert_eq!(is_tokenised_anew(&other), [true, false]);
 
     let mut other = plan.clone();

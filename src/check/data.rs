@@ -6,8 +6,9 @@ use super::schema;
 use super::scope::Declared;
 use super::spec::FieldOrigin;
 use super::types::Type;
-use super::value::{TemplateValue, Value};
-use crate::data::read;
+use super::value::{Origin, TemplateValue, Value, WrittenSource};
+use crate::data::files::{digest_of, rows_of};
+use crate::data::rows::Unread;
 use crate::data::source::{Source, select};
 use crate::data::split::{Overlong, Split};
 use crate::data::template::Template;
@@ -44,17 +45,20 @@ pub struct SplitSource {
 /// The shape of a split's rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Table {
-    /// SHA-256 of the file.
+    /// SHA-256 of the file, or of the digests of several.
     pub digest: String,
-    /// Rows of the file, and rows after slices.
+    /// Rows of the files, and rows after slices.
     pub file_rows: usize,
     pub rows: usize,
     pub columns: Vec<String>,
+    /// Columns that are passed over.
+    #[serde(default)]
+    pub unread: Vec<Unread>,
 }
 
 impl Checker<'_> {
-    /// The data of that name, looked at once.
-    pub(super) fn data(&mut self, name: &Ident) -> Option<Rc<DataDeclaration>> {
+    /// The data of that name as it is declared, looked at once.
+    pub(super) fn declared_data(&mut self, name: &Ident) -> Option<Rc<DataDeclaration>> {
         if let Some(known) = self.data.get(&name.span) {
             return known.clone();
         }
@@ -69,14 +73,14 @@ impl Checker<'_> {
     pub(super) fn unreached_data(&mut self) {
         for entry in self.scope.entries() {
             if let Declared::Data { body } = entry.declared
-                && !self.data.contains_key(&entry.name.span)
+                && !self.reached.contains(&entry.name.span)
             {
                 self.data_declaration(entry.name, body);
             }
         }
     }
 
-    fn data_declaration(&mut self, name: &Ident, body: &Block) -> Option<DataDeclaration> {
+    pub(super) fn data_declaration(&mut self, name: &Ident, body: &Block) -> Option<DataDeclaration> {
         let block = schema::block("data")?;
         let before = self.origins.len();
         let fields = self.fields(block, Some(body), name.span, None);
@@ -91,9 +95,9 @@ impl Checker<'_> {
         let mut splits = BTreeMap::new();
         for field in block.fields.iter().filter(|field| field.holds == Type::Source) {
             let split = match fields.get(field.name) {
-                Some(Spanned { value: Value::Source(source), span }) => {
-                    let source = Spanned::new(source.clone(), *span);
-                    self.table(field.name, &source).map(|table| SplitSource { source, table })
+                Some(Spanned { value: Value::Source(written), span }) => {
+                    let source = self.found(written, *span).map(|source| Spanned::new(source, *span));
+                    source.and_then(|source| self.table(field.name, &source).map(|table| SplitSource { source, table }))
                 }
                 _ if fields.is_attempted(field.name) => None,
                 _ => continue,
@@ -129,13 +133,30 @@ impl Checker<'_> {
         None
     }
 
+    /// The files of a source; those of the hub are fetched where they are not at hand.
+    fn found(&mut self, written: &WrittenSource, span: Span) -> Option<Source> {
+        let (dataset, split) = match &written.origin {
+            Origin::File { path, format } => {
+                return Some(Source { steps: written.steps.clone(), ..Source::file(path.clone(), format.clone()) });
+            }
+            Origin::Hub(dataset, split) => (dataset, *split),
+        };
+        match self.world.dataset(dataset, true) {
+            Ok(source) => Some(Source { steps: written.steps.clone(), ..source }),
+            Err(diagnostic) => {
+                let place = if diagnostic.code == Code::UnknownSplit { split } else { span };
+                self.blame(diagnostic, place);
+                None
+            }
+        }
+    }
+
     /// Reads the shape of a split's rows; reports files that cannot be read and splits without rows.
     fn table(&mut self, name: &str, source: &Spanned<Source>) -> Option<Table> {
-        let path = &source.value.path;
-        let digest = match self.world.digest(path) {
+        let digest = match digest_of(&source.value, &|path| self.world.digest(path)) {
             Ok(digest) => digest,
-            Err(error) => {
-                let diagnostic = self.near_file(read::cannot_open(path, &error), path, source.span);
+            Err(diagnostic) => {
+                let diagnostic = self.near_file(diagnostic, &source.value.path, source.span);
                 self.blame(diagnostic, source.span);
                 return None;
             }
@@ -151,7 +172,8 @@ impl Checker<'_> {
                 }
                 Err(mut diagnostic) => {
                     if diagnostic.help.is_empty() {
-                        let mend = "mend the file there, or read it as what it is: `json`, `jsonl`, `csv` or `tsv`";
+                        let mend =
+                            "mend the file there, or read it as what it is: `json`, `jsonl`, `csv`, `tsv` or `parquet`";
                         diagnostic.help.push(mend.into());
                     }
                     self.blame(diagnostic, source.span);
@@ -171,10 +193,10 @@ impl Checker<'_> {
     }
 
     fn shape(&self, digest: &str, source: &Source) -> Result<Table> {
-        let bytes = self.world.read(&source.path).map_err(|error| read::cannot_open(&source.path, &error))?;
-        let rows = read::read(&bytes, &source.path, &source.format)?;
+        let (rows, _) = rows_of(source, &|path| self.world.read(path))?;
         let kept = select(rows.len(), &source.steps).len();
-        Ok(Table { digest: digest.to_owned(), file_rows: rows.len(), rows: kept, columns: rows.columns })
+        let (digest, file_rows) = (digest.to_owned(), rows.len());
+        Ok(Table { digest, file_rows, rows: kept, columns: rows.columns, unread: rows.unread })
     }
 
     /// Offers the files of the folder that have nearly the name; where only one can be meant and the name stands once in the
@@ -219,6 +241,10 @@ impl Checker<'_> {
             if table.columns.contains(&column.value) {
                 continue;
             }
+            if let Some(unread) = table.unread.iter().find(|unread| unread.name == column.value) {
+                self.sink.push(unreadable_column(unread, column, split));
+                continue;
+            }
             let names: Vec<&str> = table.columns.iter().map(String::as_str).collect();
             let near = suggest::near(&column.value, names.iter().copied());
             let mut diagnostic = Diagnostic::at(
@@ -255,6 +281,21 @@ impl DataDeclaration {
             max_length,
         })
     }
+}
+
+/// A column that is there, and does not become text.
+fn unreadable_column(unread: &Unread, column: &Spanned<String>, split: &SplitSource) -> Diagnostic {
+    let Unread { name, holds } = unread;
+    let table = &split.table;
+    let names: Vec<&str> = table.columns.iter().map(String::as_str).collect();
+    let diagnostic = Diagnostic::at(
+        Code::UnknownColumn,
+        column.span,
+        format!("the column `{name}` holds {holds}, which do not become text"),
+        "named here",
+    )
+    .label(split.source.span, "of these rows, texts, numbers and booleans are read");
+    diagnostic.help(format!("write {}, or write the file with `{name}` as text", suggest::list(&names)))
 }
 
 /// Whether a column's name stands in braces without quotes.

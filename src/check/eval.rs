@@ -9,6 +9,7 @@ use super::lints::unscorable_gold::Judged;
 use super::names::is_split_field;
 use super::spec::{Eval, When};
 use super::split::{SplitContext, Use, missing_split, unknown_split};
+use super::trained::TrainedData;
 use super::value::{TemplateValue, Value};
 use crate::data::answer::Extractor;
 use crate::data::metric::Metric;
@@ -72,7 +73,7 @@ impl Checker<'_> {
     pub(super) fn eval_block(
         &mut self,
         eval: EvalFields<'_>,
-        trained: Option<&Rc<DataDeclaration>>,
+        trained: &[TrainedData],
         context: &SplitContext<'_>,
     ) -> Option<Eval> {
         let EvalFields { section, fields, data, split, gold, answer, choices } = eval;
@@ -90,10 +91,10 @@ impl Checker<'_> {
         };
         let checked = self.split_facts(&data, &split, gold.as_ref(), context, wanted);
         let answer = answer?;
-        let trained_rows = match trained {
-            Some(trained) => self.overlap(trained, &data, &split, fields.get("on")?.span),
-            None => Count::default(),
-        };
+        let mut trained_rows = Count::default();
+        for TrainedData { data: trained, .. } in trained {
+            trained_rows.merge(self.overlap(trained, &data, &split, fields.get("on")?.span));
+        }
         if let (Some(checked), Use::Generation, Some(written)) = (&checked, wanted, fields.get("answer")) {
             let label = format!("`{}.{}`", data.name.text, split.value);
             let judged = Judged { answer: written.span, gold: gold.as_ref(), target: data.target.as_ref() };

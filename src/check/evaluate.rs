@@ -4,7 +4,6 @@ use super::Checker;
 use super::arithmetic::is_computed;
 use super::mismatch::within;
 use super::schema::Bound;
-use super::scope::later;
 use super::types::Type;
 use super::value::Value;
 use crate::diag::{Code, Diagnostic};
@@ -39,11 +38,7 @@ impl Checker<'_> {
             (ExprKind::Word(path), Type::Model | Type::Data) => self.declared_name(path, expected.holds),
             (ExprKind::Word(path), Type::Split) => self.split(path),
             (ExprKind::Word(path), Type::Measure) => self.measure(path),
-            (ExprKind::List(_), Type::Data) => {
-                self.mention(expr.span);
-                self.sink.push(later(expr.span, "a list of data", "write one name"));
-                None
-            }
+            (ExprKind::List(items), Type::Data) => self.list(items, Type::Data, expected),
             (_, Type::Int | Type::Float | Type::Ratio | Type::Size | Type::Clip) if is_computed(expr) => {
                 self.computed(expr, expected)
             }

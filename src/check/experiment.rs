@@ -1,14 +1,15 @@
 //! From the blocks of an experiment to its checked form.
 
 use super::Checker;
+use super::changes::Changes;
 use super::eval::EvalFields;
 use super::fields::{Fields, misplaced};
 use super::intervene::CheckedIntervention;
 use super::lints::ExperimentSeen;
 use super::model::ModelDeclaration;
 use super::schema;
-use super::spec::{CheckedSplit, Eval, Experiment, Keep, Spec, Sweep, Train, point_text};
-use super::split::{SplitContext, Use, missing_split};
+use super::spec::{Eval, Experiment, Keep, Spec, SplitFacts, Sweep, Train, point_text};
+use super::split::SplitContext;
 use super::sweep::SweptPoint;
 use super::train::train_block;
 use crate::data::positions::Segment;
@@ -47,12 +48,14 @@ impl<'a> Checker<'a> {
             let before = spec.experiments.len();
             for (number, point) in sweep.points.iter().enumerate() {
                 let found = self.sink.len();
+                self.change(point.changes.clone());
                 let checked = self.whole_experiment(name, doc, &point.body);
                 if number > 0 {
                     self.note_point(found, point);
                 }
                 spec.experiments.extend(checked.map(|checked| at_point(checked, point)));
             }
+            self.change(Changes::default());
             let points = spec.experiments.get(before..).unwrap_or_default();
             let select = sweep.select.as_ref().and_then(|select| self.selection(select, points.first()?));
             let choice = select.as_ref().zip(sweep.select.as_ref().map(|select| select.span));
@@ -82,13 +85,8 @@ impl<'a> Checker<'a> {
         let mut inner = Vec::new();
         let head = name.span;
         let fields = self.block("experiment", Some(body), head, Some(&mut inner))?;
-        let model = fields.get("model").and_then(|value| self.model(&value.value.as_name()?.clone()));
-        let data = fields.get("data").and_then(|value| self.data(&value.value.as_name()?.clone()));
-        if let (Some(data), Some(written)) = (&data, fields.get("data"))
-            && !data.splits.contains_key("train")
-        {
-            self.sink.extend(missing_split(data, &Spanned::new("train".to_owned(), written.span)));
-        }
+        let model = fields.get("model").and_then(|value| self.changed_model(&value.value.as_name()?.clone()));
+        let trained = self.trained(&fields);
         let broken = body.entries.iter().any(|entry| matches!(entry, tree::Entry::Bad(_)));
         let Sections { interventions, train, evals, expect } = self.sections(&inner, model.as_deref());
         if train.is_none() && !broken && !schema::block("train").is_some_and(|train| fields.has_stray_of(train)) {
@@ -108,24 +106,23 @@ impl<'a> Checker<'a> {
             (Some(model), Some(max_length)) => Some(SplitContext { model, max_length, segments: &segments }),
             _ => None,
         };
-        let rows: Option<CheckedSplit> = match (&data, &context, fields.get("data")) {
-            (Some(data), Some(context), Some(written)) => {
-                let split = Spanned::new("train".to_owned(), written.span);
-                self.split_facts(data, &split, None, context, Use::Training)
-            }
+        let rows = match (&trained, &context) {
+            (Some(trained), Some(context)) => self.training_rows(trained, context),
             _ => None,
         };
-        if let (Some(rows), Some(model), Some(checked)) = (&rows, &model, &checked) {
-            checked.iter().for_each(|block| self.dead_segments(block, &rows.facts.shapes, model));
+        let facts = rows.as_deref().map(SplitFacts::joined);
+        if let (Some(facts), Some(model), Some(checked)) = (&facts, &model, &checked) {
+            checked.iter().for_each(|block| self.dead_segments(block, &facts.shapes, model));
         }
         let dropout = train_fields.and_then(|fields| self.base_dropout(fields, model.as_deref()?));
         let keep = train_fields.and_then(|fields| fields.get("keep").cloned());
-        let train = train.and_then(|(section, fields)| train_block(section.keyword.span, &fields?, rows?));
+        let train = train.and_then(|(section, fields)| train_block(section.keyword.span, &fields?, rows?, facts?));
+        let trained = trained.unwrap_or_default();
         let evals: Vec<Option<Eval>> =
-            evals.into_iter().map(|eval| self.eval_block(eval?, data.as_ref(), context.as_ref()?)).collect();
+            evals.into_iter().map(|eval| self.eval_block(eval?, &trained, context.as_ref()?)).collect();
         let mut origins = std::mem::take(&mut self.origins);
         origins.extend(model.iter().flat_map(|model| model.origins.iter().cloned()));
-        origins.extend(data.iter().flat_map(|data| data.origins.iter().cloned()));
+        origins.extend(trained.iter().flat_map(|trained| trained.data.origins.iter().cloned()));
         let expectations = match expect {
             Some(section) => self.expectations(section, &evals),
             None => Some(Vec::new()),

@@ -4,6 +4,7 @@
 
 pub mod allowed;
 mod arithmetic;
+mod changes;
 mod choices;
 mod cycles;
 mod data;
@@ -39,6 +40,7 @@ mod substitute;
 mod sweep;
 mod template;
 mod train;
+mod trained;
 pub mod types;
 mod value;
 
@@ -49,6 +51,7 @@ use crate::diag::{Code, Diagnostic, Sink};
 use crate::source::{Sources, Span};
 use crate::syntax::tree::{ExprKind, Field, File, Ident, ItemKind};
 use crate::world::World;
+use changes::Changes;
 use data::DataDeclaration;
 use lints::SpecSeen;
 use model::ModelDeclaration;
@@ -78,6 +81,11 @@ struct Checker<'a> {
     /// Declarations that were reached, by the places of their names, with `None` for those with errors.
     models: BTreeMap<Span, Option<Rc<ModelDeclaration>>>,
     data: BTreeMap<Span, Option<Rc<DataDeclaration>>>,
+    /// Models and data that some experiment uses, as they are declared or changed.
+    reached: BTreeSet<Span>,
+    /// What the point of a sweep that is checked sets in declarations, and the data that this changes.
+    changes: Changes,
+    changed_data: BTreeMap<Span, Option<Rc<DataDeclaration>>>,
 }
 
 /// Checks a file and what it uses, with fields that the command line sets. The spec holds its experiments that are free of errors.
@@ -97,6 +105,9 @@ pub fn check(modules: &Modules, settings: &[Field], sources: &Sources, world: &d
         broken: BTreeSet::new(),
         models: BTreeMap::new(),
         data: BTreeMap::new(),
+        reached: BTreeSet::new(),
+        changes: Changes::default(),
+        changed_data: BTreeMap::new(),
     };
     checker.lets();
     let mut spec = Spec::default();

@@ -27,7 +27,7 @@ pub struct ModelDeclaration {
 }
 
 impl Checker<'_> {
-    /// The model of that name, looked at once; `None` where anything about it was reported.
+    /// The model of that name as it is declared, looked at once; `None` where anything about it was reported.
     pub(super) fn model(&mut self, name: &Ident) -> Option<Rc<ModelDeclaration>> {
         if let Some(known) = self.models.get(&name.span) {
             return known.clone();
@@ -39,7 +39,12 @@ impl Checker<'_> {
         model
     }
 
-    fn model_declaration(&mut self, name: &Ident, value: &Expr, body: Option<&Block>) -> Option<ModelDeclaration> {
+    pub(super) fn model_declaration(
+        &mut self,
+        name: &Ident,
+        value: &Expr,
+        body: Option<&Block>,
+    ) -> Option<ModelDeclaration> {
         let before = self.origins.len();
         let fields = self.model_fields(name, value, body);
         let mut origins = self.origins.split_off(before);
@@ -101,7 +106,7 @@ impl Checker<'_> {
     pub(super) fn unreached_models(&mut self) {
         for entry in self.scope.entries() {
             if let Declared::Model { value, body } = entry.declared
-                && !self.models.contains_key(&entry.name.span)
+                && !self.reached.contains(&entry.name.span)
             {
                 self.model_fields(entry.name, value, body);
             }

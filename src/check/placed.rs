@@ -29,10 +29,10 @@ impl Checker<'_> {
         {
             let diagnostic = match text {
                 PromptText::Column(name) if !columns.contains(&name.as_str()) => {
-                    unknown_column(segment, name, &columns, table)
+                    unknown_column(segment, name, &columns, table, &data.name.text)
                 }
                 PromptText::Constant(text) if !constants.iter().any(|constant| constant.contains(text.as_str())) => {
-                    unknown_constant(segment.span, text, &constants)
+                    unknown_constant(segment.span, text, &constants, &data.name.text)
                 }
                 _ => continue,
             };
@@ -102,12 +102,12 @@ impl Checker<'_> {
     }
 }
 
-fn unknown_column(segment: &Spanned<Segment>, name: &str, columns: &[&str], table: &Table) -> Diagnostic {
+fn unknown_column(segment: &Spanned<Segment>, name: &str, columns: &[&str], table: &Table, data: &str) -> Diagnostic {
     let label = match table.columns.iter().any(|column| column == name) {
         true => "a column of the rows, but its text is not in the prompt",
         false => "no such column",
     };
-    let message = format!("the prompt does not write the column `{name}`");
+    let message = format!("the prompt of `{data}` does not write the column `{name}`");
     let diagnostic = Diagnostic::at(Code::UnknownColumn, segment.span, message, label);
     let written = |name: &str| PromptText::Column(name.to_owned()).to_string();
     let near = suggest::near(name, columns.iter().copied());
@@ -129,8 +129,8 @@ fn unknown_column(segment: &Spanned<Segment>, name: &str, columns: &[&str], tabl
     }
 }
 
-fn unknown_constant(span: Span, text: &str, constants: &[&str]) -> Diagnostic {
-    let message = format!("{text:?} is in no constant text of the prompt");
+fn unknown_constant(span: Span, text: &str, constants: &[&str], data: &str) -> Diagnostic {
+    let message = format!("{text:?} is in no constant text of the prompt of `{data}`");
     let diagnostic = Diagnostic::at(Code::NoPositions, span, message, "it would never be found");
     let shown = |constant: &&str| match constant.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{:?}…", &constant[..end]),

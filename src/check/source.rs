@@ -4,8 +4,8 @@ use super::Checker;
 use super::evaluate::Expected;
 use super::schema::Bound;
 use super::types::Type;
-use super::value::{FormValue, Value};
-use crate::data::source::{Format, Separated, Source, Step};
+use super::value::{FormValue, Origin, Value, WrittenSource};
+use crate::data::source::{Dataset, Format, Separated, Step};
 use crate::diag::{Code, Diagnostic, suggest};
 use crate::syntax::tree::{Argument, Expr, ExprKind, Ident};
 
@@ -17,7 +17,8 @@ impl Checker<'_> {
                 let Value::Form(value) = self.form(&name.segments, Some(arguments), expr, expected)? else {
                     return None;
                 };
-                self.source_file(&value).map(Value::Source)
+                let origin = if value.form.name == "hf" { hub(&value) } else { self.source_file(&value) };
+                Some(Value::Source(WrittenSource { origin: origin?, steps: Vec::new() }))
             }
             ExprKind::Slice { base, range } => {
                 let base = self.evaluate(base, expected);
@@ -50,7 +51,7 @@ impl Checker<'_> {
         }
     }
 
-    fn source_file(&self, value: &FormValue) -> Option<Source> {
+    fn source_file(&self, value: &FormValue) -> Option<Origin> {
         let file = value.argument("file")?;
         let path = self.modules.locate(file.span, file.value.as_text()?);
         let separated = || {
@@ -68,9 +69,10 @@ impl Checker<'_> {
             "jsonl" => Format::Jsonl,
             "csv" => Format::Csv(separated()?),
             "tsv" => Format::Tsv(separated()?),
+            "parquet" => Format::Parquet,
             _ => Format::Json,
         };
-        Some(Source { path, format, steps: Vec::new() })
+        Some(Origin::File { path, format })
     }
 
     fn slice_step(&mut self, range: &Expr) -> Option<Step> {
@@ -111,6 +113,13 @@ impl Checker<'_> {
         let value = self.int(&argument.value, seed)?;
         Some(Step::Shuffle { seed: u64::try_from(value.value).ok()? })
     }
+}
+
+/// `hf("org/name", split: "train")`
+fn hub(value: &FormValue) -> Option<Origin> {
+    let text = |name: &str| Some(value.argument(name)?.value.as_text()?.to_owned());
+    let (repo, config, split, revision) = (text("repository")?, text("config")?, text("split")?, text("rev")?);
+    Some(Origin::Hub(Dataset { repo, config, split, revision }, value.argument("split")?.span))
 }
 
 fn with_step(value: Value, step: Step) -> Option<Value> {

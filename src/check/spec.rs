@@ -216,7 +216,10 @@ pub struct Model {
 #[derive(Clone, Debug)]
 pub struct Train {
     pub span: Span,
-    pub split: CheckedSplit,
+    /// One after the other.
+    pub splits: Vec<CheckedSplit>,
+    /// What the rows of all splits are like together.
+    pub facts: SplitFacts,
     pub epochs: usize,
     pub batch: usize,
     pub accumulate: usize,
@@ -234,7 +237,7 @@ pub struct Train {
 impl Train {
     /// Optimizer steps of the whole training.
     pub fn steps(&self) -> usize {
-        optimizer_steps(self.split.facts.usable, self.batch, self.accumulate) * self.epochs
+        optimizer_steps(self.facts.usable, self.batch, self.accumulate) * self.epochs
     }
 }
 
@@ -270,14 +273,14 @@ impl Keep {
 #[derive(Clone, Debug)]
 pub struct CheckedSplit {
     pub split: Split,
+    /// SHA-256 of the data's files.
+    pub digest: String,
     pub facts: SplitFacts,
 }
 
 /// What the rows of a split are like as tokens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SplitFacts {
-    /// SHA-256 of the data file.
-    pub digest: String,
     /// Rows after slices.
     pub rows: usize,
     /// Rows that have a target token after truncation.

@@ -8,9 +8,9 @@ use super::schema;
 use super::spec::{CheckedSplit, Model, SplitFacts};
 use super::value::TemplateValue;
 use crate::data::encode::Encoded;
+use crate::data::files::rows_of;
 use crate::data::form::Form;
 use crate::data::positions::Segment;
-use crate::data::read;
 use crate::data::report::EncodeReport;
 use crate::data::row_bytes::{self, Decides};
 use crate::data::source::select;
@@ -98,7 +98,6 @@ impl Checker<'_> {
         let prompt_tokens: usize = shapes.iter().map(|shape| shape.row.prompt * shape.rows).sum();
         let scanned_share = table.rows as f64 / report.rows.max(1) as f64;
         let facts = SplitFacts {
-            digest: table.digest.clone(),
             rows: table.rows,
             usable: (report.kept() as f64 * scanned_share).round() as usize,
             mean_prompt: prompt_tokens as f64 / report.kept().max(1) as f64,
@@ -107,7 +106,7 @@ impl Checker<'_> {
             shapes: if texts.empty.is_empty() { shapes } else { texts.shapes },
             shared_start: report.shared_start,
         };
-        Some(CheckedSplit { split, facts })
+        Some(CheckedSplit { split, digest: table.digest.clone(), facts })
     }
 
     /// The report on a split's tokens, remembered by the contents that decide it. So are the rows, for the run.
@@ -149,9 +148,7 @@ impl Checker<'_> {
     /// The first rows of a split as tokens, and whether they are those of the digest: the file may have changed since it was taken.
     fn encoded(&self, scan: &Scan<'_>) -> Result<(Encoded, bool)> {
         let Scan { split, data, form, model, rows: rows_key } = scan;
-        let path = &split.source.path;
-        let bytes = self.world.read(path).map_err(|error| read::cannot_open(path, &error))?;
-        let rows = read::read(&bytes, path, &split.source.format)?;
+        let (rows, digest) = rows_of(&split.source, &|path| self.world.read(path))?;
         let mut order = select(rows.len(), &split.source.steps);
         let all = order.len() <= SCANNED_ROWS;
         order.truncate(SCANNED_ROWS);
@@ -162,7 +159,7 @@ impl Checker<'_> {
             Template::Text(_) => None,
         };
         let encoded = form.encode(&rows, split, &tokenizer, chat.as_ref())?;
-        let is_certain = digest::of(&bytes) == *data;
+        let is_certain = digest == *data;
         if is_certain && all && !encoded.rows.is_empty() {
             self.world.remember_bytes(row_bytes::KIND, rows_key, &row_bytes::write(&encoded.rows));
         }

@@ -2,6 +2,7 @@
 
 use super::Checker;
 use super::arithmetic::rounded;
+use super::changes::{Changes, DataNames};
 use super::evaluate::Expected;
 use super::place::Place;
 use super::schema::{self, Bound};
@@ -31,6 +32,8 @@ pub struct Sweep {
 pub struct SweptPoint {
     pub values: Vec<PointValue>,
     pub body: Block,
+    /// What is set in the declarations of the model and of data.
+    pub changes: Changes,
     /// Where the values are written.
     pub places: Vec<Span>,
 }
@@ -71,11 +74,12 @@ impl Checker<'_> {
             return None;
         }
         let settings = self.settings;
-        let fields = settings.iter().chain(sweeps.first().into_iter().flat_map(|sweep| swept(sweep)));
+        let fields = || settings.iter().chain(sweeps.first().into_iter().flat_map(|sweep| swept(sweep)));
+        let data = self.data_of(&body, fields());
         let (mut axes, mut dependent): (Vec<Axis<'_>>, Vec<(&Field, Place)>) = (Vec::new(), Vec::new());
         let mut seen: Vec<&Path> = Vec::new();
         let mut sound = true;
-        for field in fields {
+        for field in fields() {
             if let Some(first) = seen.iter().find(|path| path.text() == field.name.text()) {
                 // What the command line sets is not swept.
                 if first.span.file == field.name.span.file {
@@ -95,7 +99,7 @@ impl Checker<'_> {
                 continue;
             }
             seen.push(&field.name);
-            let Some(place) = self.place(&body, &field.name) else {
+            let Some(place) = self.place(&body, &data, &field.name) else {
                 self.mention(field.value.span);
                 sound = false;
                 continue;
@@ -116,6 +120,22 @@ impl Checker<'_> {
         let points = self.joined(name, &axes, &join)?;
         let points = points.iter().map(|chosen| point(&body, &axes, &dependent, chosen)).collect();
         Some(Sweep { points, select })
+    }
+
+    /// The data that an experiment may have: what is set or swept, and else its own.
+    fn data_of<'f>(&self, body: &'f Block, mut set: impl Iterator<Item = &'f Field>) -> DataNames {
+        let is_data = |field: &Field| field.name.text() == "data";
+        let own = || {
+            body.entries.iter().find_map(|entry| match entry {
+                Entry::Field(field) if is_data(field) => Some(&field.value),
+                _ => None,
+            })
+        };
+        match set.find(|field| is_data(field)).map(|field| &field.value) {
+            Some(Expr { kind: ExprKind::List(values), .. }) => self.data_names(values.iter()),
+            Some(value) => self.data_names(std::iter::once(value)),
+            None => self.data_names(own().into_iter()),
+        }
     }
 
     /// `points` and `select` of a sweep.
@@ -321,7 +341,8 @@ fn is_one_value(items: &[Expr], holds: Type) -> bool {
 }
 
 fn point(body: &Block, axes: &[Axis<'_>], dependent: &[(&Field, Place)], chosen: &[usize]) -> SweptPoint {
-    let mut point = SweptPoint { values: Vec::new(), body: body.clone(), places: Vec::new() };
+    let mut point =
+        SweptPoint { values: Vec::new(), body: body.clone(), changes: Changes::default(), places: Vec::new() };
     let mut known: Vec<(String, Expr)> = Vec::new();
     for (axis, &at) in axes.iter().zip(chosen) {
         let Some(Setting { value, text }) = axis.values.get(at).cloned() else { continue };
@@ -329,11 +350,11 @@ fn point(body: &Block, axes: &[Axis<'_>], dependent: &[(&Field, Place)], chosen:
         known.push((axis.path.text(), value.clone()));
         point.values.push(PointValue { path: axis.path.text(), value: text });
         let span = value.span;
-        axis.place.set(&mut point.body, axis.path, value, span);
+        axis.place.set(&mut point, axis.path, value, span);
     }
     for (field, place) in dependent {
         let value = substitute(&field.value, &known);
-        place.set(&mut point.body, &field.name, value, field.value.span);
+        place.set(&mut point, &field.name, value, field.value.span);
     }
     point
 }

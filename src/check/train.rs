@@ -3,7 +3,7 @@
 use super::Checker;
 use super::fields::Fields;
 use super::model::ModelDeclaration;
-use super::spec::{CheckedSplit, Keep, Optimizer, ScheduleShape, Train};
+use super::spec::{CheckedSplit, Keep, Optimizer, ScheduleShape, SplitFacts, Train};
 use super::value::{FormValue, Value};
 use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
@@ -67,13 +67,14 @@ impl Checker<'_> {
 }
 
 /// The checked block; `None` where a field of it was reported.
-pub fn train_block(span: Span, fields: &Fields, split: CheckedSplit) -> Option<Train> {
+pub fn train_block(span: Span, fields: &Fields, splits: Vec<CheckedSplit>, facts: SplitFacts) -> Option<Train> {
     let Value::Form(schedule) = &fields.get("schedule")?.value else { return None };
     let Value::Form(optimizer) = &fields.get("optimizer")?.value else { return None };
     let number = |form: &FormValue, name: &str| form.argument(name)?.value.as_number();
     Some(Train {
         span,
-        split,
+        splits,
+        facts,
         epochs: fields.count("epochs")?,
         batch: fields.count("batch")?,
         accumulate: fields.count("accumulate")?,

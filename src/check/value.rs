@@ -2,11 +2,12 @@
 
 use super::schema::Form;
 use crate::data::positions::Segment;
-use crate::data::source::Source;
+use crate::data::source::{Dataset, Format, Step};
 use crate::data::template::Template;
 use crate::intervention::Kind;
 use crate::source::{Span, Spanned};
 use crate::syntax::tree::{Ident, Operator};
+use std::path::PathBuf;
 
 /// A value of one of the language's types.
 #[derive(Clone, Debug)]
@@ -22,7 +23,7 @@ pub enum Value {
     Form(FormValue),
     Layers(Layers),
     Positions(Vec<Spanned<Segment>>),
-    Source(Source),
+    Source(WrittenSource),
     Template(TemplateValue),
     Kind(Kind),
     /// A model or data: the name in its declaration.
@@ -37,6 +38,25 @@ pub enum Value {
         data: Ident,
         split: Spanned<String>,
     },
+}
+
+/// A source before its files are looked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WrittenSource {
+    pub origin: Origin,
+    /// Applied in written order.
+    pub steps: Vec<Step>,
+}
+
+/// Where the rows of a source come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Origin {
+    File {
+        path: PathBuf,
+        format: Format,
+    },
+    /// A dataset of the hub, and where its split is named.
+    Hub(Dataset, Span),
 }
 
 /// A form and its arguments, in the order of the form's parameters, defaults filled in.

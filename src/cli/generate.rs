@@ -6,6 +6,7 @@ use super::session::Session;
 use crate::data::encode::{EncodedRow, encode_prompts};
 use crate::data::positions::{self, PromptText};
 use crate::data::rows::{Row, Rows};
+use crate::data::split::Split;
 use crate::data::template::Template;
 use crate::diag::{Code, Diagnostic, Result};
 use crate::execute::engine::Engine;
@@ -65,13 +66,11 @@ fn prompt(arguments: &GenerateArgs, plan: &Experiment, model: &LoadedModel) -> R
         "-" => read_stdin()?,
         text => text.to_owned(),
     };
-    let mut split = plan.train.split.clone();
+    let mut split = template_of(plan, arguments.raw)?;
     let texts = positions::texts(plan.interventions.iter().flat_map(|block| &block.segments));
     let columns: Vec<String> = split.prompt.columns().into_iter().map(str::to_owned).collect();
     let rows = match columns.as_slice() {
-        [only] if !arguments.raw => {
-            Rows { columns: vec![only.clone()], rows: vec![Row { line: 1, values: vec![Some(text)] }] }
-        }
+        [only] if !arguments.raw => one_row(vec![only.clone()], vec![Some(text)]),
         _ if !texts.is_empty() => return Err(whose_text(&texts[0], &columns)),
         _ if !arguments.raw && !columns.is_empty() => {
             let message = format!("the template of this run has the columns {}", columns.join(", "));
@@ -80,7 +79,7 @@ fn prompt(arguments: &GenerateArgs, plan: &Experiment, model: &LoadedModel) -> R
         }
         _ => {
             split.prompt = Template::Text(vec![crate::data::template::Part::Text(text)]);
-            Rows { columns: Vec::new(), rows: vec![Row { line: 1, values: Vec::new() }] }
+            one_row(Vec::new(), Vec::new())
         }
     };
     split.target = Template::Text(Vec::new());
@@ -89,6 +88,23 @@ fn prompt(arguments: &GenerateArgs, plan: &Experiment, model: &LoadedModel) -> R
         let diagnostic = Diagnostic::new(Code::BadArguments, "the prompt has no tokens");
         Box::new(diagnostic.help("write a prompt: `reftc generate RUN \"…\"`"))
     })
+}
+
+/// The one template of the run's data; a whole prompt needs none, so that any will do then.
+fn template_of(plan: &Experiment, raw: bool) -> Result<Split> {
+    let splits: Vec<&Split> = plan.train.splits.iter().map(|part| &part.split).collect();
+    match splits.as_slice() {
+        [first, rest @ ..] if raw || rest.iter().all(|other| other.prompt == first.prompt) => Ok((*first).clone()),
+        _ => {
+            let diagnostic =
+                Diagnostic::new(Code::BadArguments, "this run was trained on data with different templates");
+            Err(Box::new(diagnostic.help("write the whole prompt as the model gets it, with `--raw`")))
+        }
+    }
+}
+
+fn one_row(columns: Vec<String>, values: Vec<Option<String>>) -> Rows {
+    Rows { columns, rows: vec![Row { line: None, values }], unread: Vec::new() }
 }
 
 /// Positions that name texts need a prompt that the template makes.

@@ -22,22 +22,30 @@ mod run;
 pub mod schema;
 mod session;
 
-use crate::model::hub::HubSettings;
+use crate::guard;
+use crate::model::hub::{self, HubSettings};
 use crate::model::located::Locator;
 use crate::store::cache::Cache;
 use crate::world::RealWorld;
 use args::{Cli, Command};
 use output::Output;
+use progress::Download;
 use session::Session;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 /// Runs a command and gives the exit code of the process.
 pub fn run(cli: &Cli) -> ExitCode {
+    guard::keep_quiet();
     let output = Output::new(cli);
     let mut hub = HubSettings::from_env();
     hub.offline |= cli.offline;
     let locator = Locator::new(hub, Cache::from_env());
-    let session = Session { world: RealWorld::new(locator.clone()), locator };
+    let download = Mutex::new(Download::new(output));
+    let tell = move |progress: hub::Progress<'_>| {
+        download.lock().unwrap_or_else(PoisonError::into_inner).show(progress);
+    };
+    let session = Session { world: RealWorld::new(locator.clone()).telling(tell), locator };
     match &cli.command {
         Command::Check(arguments) => check::check(arguments, &session.world, &output),
         Command::Fmt(arguments) => fmt::fmt(arguments, &session.world, &output),

@@ -79,7 +79,7 @@ fn once(
     };
     if plan.experiments.iter().any(|experiment| experiment.hashes.provisional) {
         // The weights are fetched first: the hash that names the run's folder is over their content.
-        let mut download = Download::new(output);
+        let mut download = Download::new(*output);
         for experiment in &plan.experiments {
             let fetched = models.fetch(&experiment.model.source, &mut |progress| download.show(progress));
             download.end();

@@ -1,6 +1,7 @@
-//! Reading files of rows: JSON, JSON lines, and separated values.
+//! Reading files of rows: JSON, JSON lines, separated values, and Parquet.
 
 use super::json::{self, Object};
+use super::parquet;
 use super::rows::{Row, Rows};
 use super::source::{Format, Separated};
 use crate::diag::{Code, Diagnostic, Result};
@@ -9,20 +10,30 @@ use std::path::Path;
 /// Reads the rows of a file.
 ///
 /// A byte order mark is passed over. Errors (E0402) name the file and the line: text that is not UTF-8 or not JSON, a row that is not
-/// an object, a row with more or fewer fields than there are columns.
+/// an object, a row with more or fewer fields than there are columns; a Parquet file that is none, or damaged.
 pub fn read(bytes: &[u8], path: &Path, format: &Format) -> Result<Rows> {
+    match format {
+        Format::Json => json::read_document(as_text(bytes, path)?, path).map(from_objects),
+        Format::Jsonl => json::read_lines(as_text(bytes, path)?, path).map(from_objects),
+        Format::Csv(options) => read_separated(as_text(bytes, path)?, path, options, b','),
+        Format::Tsv(options) => read_separated(as_text(bytes, path)?, path, options, b'\t'),
+        Format::Parquet => parquet::read(bytes, path),
+    }
+}
+
+fn as_text<'b>(bytes: &'b [u8], path: &Path) -> Result<&'b str> {
+    if bytes.starts_with(parquet::MAGIC) {
+        let message = format!("`{}` is a Parquet file, not text", path.display());
+        return Err(Box::new(
+            unreadable(path, None, message).help("read it as what it is: `parquet(\"file.parquet\")`"),
+        ));
+    }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes).map_err(|error| {
+    std::str::from_utf8(bytes).map_err(|error| {
         let line = bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() + 1;
         let message = format!("line {line} of `{}` is not UTF-8 text", path.display());
         Box::new(unreadable(path, Some(line), message).help("save the file with the encoding UTF-8"))
-    })?;
-    match format {
-        Format::Json => json::read_document(text, path).map(from_objects),
-        Format::Jsonl => json::read_lines(text, path).map(from_objects),
-        Format::Csv(options) => read_separated(text, path, options, b','),
-        Format::Tsv(options) => read_separated(text, path, options, b'\t'),
-    }
+    })
 }
 
 /// E0401 where the file is not there, E0402 where it cannot be opened.
@@ -58,12 +69,12 @@ fn from_objects(objects: Vec<Object>) -> Rows {
                 }
             }
         }
-        rows.push(Row { line: object.line, values });
+        rows.push(Row { line: Some(object.line), values });
     }
     for row in &mut rows {
         row.values.resize(columns.len(), None);
     }
-    Rows { columns, rows }
+    Rows { columns, rows, unread: Vec::new() }
 }
 
 fn read_separated(text: &str, path: &Path, options: &Separated, separator: u8) -> Result<Rows> {
@@ -115,9 +126,9 @@ fn read_separated(text: &str, path: &Path, options: &Separated, separator: u8) -
                 _ => error,
             }
         })?;
-        rows.push(Row { line, values: record.iter().map(|value| Some(value.to_string())).collect() });
+        rows.push(Row { line: Some(line), values: record.iter().map(|value| Some(value.to_string())).collect() });
     }
-    Ok(Rows { columns: columns.unwrap_or_default(), rows })
+    Ok(Rows { columns: columns.unwrap_or_default(), rows, unread: Vec::new() })
 }
 
 fn same_width(path: &Path, line: usize, columns: &[String], fields: usize) -> Result<()> {

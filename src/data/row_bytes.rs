@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn everything_that_decides_tokens_is_in_the_key() {
         let split = Split {
-            source: Source { path: "a.jsonl".into(), format: Format::Jsonl, steps: Vec::new() },
+            source: Source::file("a.jsonl", Format::Jsonl),
             prompt: Template::Text(vec![Part::Column("q".into())]),
             target: Template::Text(vec![Part::Column("a".into())]),
             eos: true,

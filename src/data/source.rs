@@ -1,4 +1,4 @@
-//! Sources: which file, and which of its rows in which order.
+//! Sources: which files, and which of their rows in which order.
 
 use crate::diag::{Code, Diagnostic};
 use rand_chacha::ChaCha8Rng;
@@ -6,13 +6,32 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// A file of rows and what is done to them before anything else.
+/// A file of rows, or several, and what is done to them before anything else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Source {
+    /// The file; where there are several, the folder that they lie in.
     pub path: PathBuf,
+    /// Their names in the folder, in the order of their rows; empty where `path` is the one file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<PathBuf>,
+    /// The dataset of a hub that they belong to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<Dataset>,
     pub format: Format,
     /// Applied in written order.
     pub steps: Vec<Step>,
+}
+
+/// A split of a dataset, as `hf("org/name", split: "train")` names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dataset {
+    /// `org/name`
+    pub repo: String,
+    /// The subset; empty where the dataset has one, or one named `default`.
+    pub config: String,
+    pub split: String,
+    /// Branch, tag or commit.
+    pub revision: String,
 }
 
 /// How rows lie in the file.
@@ -24,6 +43,7 @@ pub enum Format {
     Jsonl,
     Csv(Separated),
     Tsv(Separated),
+    Parquet,
 }
 
 /// The options of `csv(…)` and `tsv(…)`.
@@ -104,7 +124,31 @@ impl std::fmt::Display for Step {
     }
 }
 
+/// `org/name (config), train`
+impl std::fmt::Display for Dataset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.repo)?;
+        if !self.config.is_empty() {
+            write!(f, " ({})", self.config)?;
+        }
+        write!(f, ", {}", self.split)
+    }
+}
+
 impl Source {
+    /// One file, all its rows.
+    pub fn file(path: impl Into<PathBuf>, format: Format) -> Self {
+        Self { path: path.into(), files: Vec::new(), dataset: None, format, steps: Vec::new() }
+    }
+
+    /// The paths of its files, in the order of their rows.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        match self.files.as_slice() {
+            [] => vec![self.path.clone()],
+            files => files.iter().map(|file| self.path.join(file)).collect(),
+        }
+    }
+
     /// E0404: the split has no rows, of the `rows` rows of its file. The caller adds the place in the spec.
     pub fn nothing_left(&self, split: &str, rows: usize) -> Diagnostic {
         let file = self.path.display();

@@ -145,7 +145,7 @@ fn absolute(experiment: &Experiment) -> Experiment {
             *path = absolute;
         }
     };
-    whole(&mut plan.train.split.source.path);
+    plan.train.splits.iter_mut().for_each(|part| whole(&mut part.split.source.path));
     plan.starts.iter_mut().for_each(|start| whole(&mut start.folder));
     plan.evals.iter_mut().for_each(|eval| whole(&mut eval.split.source.path));
     if let ModelSource::Folder(path) | ModelSource::Gguf(path) = &mut plan.model.source {

@@ -2,26 +2,32 @@
 
 use crate::data::choices;
 use crate::data::encode::EncodedRow;
+use crate::data::files::{digest_of, rows_of};
 use crate::data::form::Form;
 use crate::data::metric::Metric;
 use crate::data::positions::texts;
-use crate::data::read;
 use crate::data::report::EncodeReport;
 use crate::data::row_bytes::{self, Decides};
 use crate::data::source::select;
 use crate::data::spans::Spans;
 use crate::data::split::Split;
 use crate::diag::{Code, Diagnostic, Result};
-use crate::digest;
 use crate::execute::loaded::LoadedModel;
 use crate::plan::{Eval, Experiment};
 
-/// The rows of a training: prompts and targets. Where their texts stand they say only where some position asks for it.
+/// The rows of a training, split after split: prompts and targets. They are numbered through, and where their texts stand they say only
+/// where some position asks for it.
 ///
 /// # Errors
 /// Where the file cannot be read (E0401, E0402) or no row keeps a target (E0409).
 pub fn train_rows(experiment: &Experiment, model: &LoadedModel) -> Result<Vec<EncodedRow>> {
-    encode(&experiment.train.split, model, Form::Targets).map(|rows| as_needed(rows, experiment))
+    let mut all: Vec<EncodedRow> = Vec::new();
+    for part in &experiment.train.splits {
+        let first = all.last().map_or(0, |row| row.row + 1);
+        let rows = encode(&part.split, model, Form::Targets)?;
+        all.extend(rows.into_iter().map(|row| EncodedRow { row: first + row.row, ..row }));
+    }
+    Ok(as_needed(all, experiment))
 }
 
 /// The rows of an evaluation, likewise. Where `gold` is written, it stands in the place of the target.
@@ -52,26 +58,25 @@ fn as_needed(mut rows: Vec<EncodedRow>, experiment: &Experiment) -> Vec<EncodedR
 }
 
 fn encode(split: &Split, model: &LoadedModel, form: Form<'_>) -> Result<Vec<EncodedRow>> {
-    let path = &split.source.path;
     let cache = model.found.cache();
-    let data = cache.digest(path).map_err(|error| read::cannot_open(path, &error))?;
+    let data = digest_of(&split.source, &|path| cache.digest(path))?;
     let key = key(split, model, &data, form);
     let known = key.as_ref().and_then(|key| row_bytes::read(&cache.get_bytes(row_bytes::KIND, key)?));
     if let Some(rows) = known {
         return Ok(rows);
     }
-    let bytes = std::fs::read(path).map_err(|error| read::cannot_open(path, &error))?;
-    let rows = read::read(&bytes, path, &split.source.format)?;
+    let (rows, digest) = rows_of(&split.source, &|path| std::fs::read(path))?;
     let rows = rows.pick(&select(rows.len(), &split.source.steps));
     let encoded = form.encode(&rows, split, &model.tokenizer, model.chat_template.as_ref())?;
     judge(split, form, &encoded.report)?;
     if encoded.rows.is_empty() {
+        let path = &split.source.path;
         let message =
             format!("no row of `{}` keeps a target token within `max_length = {}`", path.display(), split.max_length);
         return Err(Box::new(Diagnostic::new(Code::NoRowsLeft, message).in_file(path, None)));
     }
     // The file may have changed since its digest was taken.
-    if let Some(key) = key.filter(|_| digest::of(&bytes) == data) {
+    if let Some(key) = key.filter(|_| digest == data) {
         cache.put_bytes(row_bytes::KIND, &key, &row_bytes::write(&encoded.rows));
     }
     Ok(encoded.rows)

@@ -327,7 +327,7 @@ impl<'a> Trainer<'a> {
         let rate = self.learning_rate(step);
         let numbers: Vec<String> = rows.iter().map(ToString::to_string).collect();
         let message = format!("the {what} is {value} at step {} of {}", step + 1, self.steps.total());
-        let note = format!("learning rate {rate:e}; rows {} of the training split (from 0)", numbers.join(", "));
+        let note = format!("learning rate {rate:e}; rows {} of the training rows (from 0)", numbers.join(", "));
         let help = format!("set a lower rate: `lr = {:.0e}`", self.task.plan.learning_rate / 3.0);
         Box::new(Diagnostic::new(Code::LossNotFinite, message).note(note).help(help))
     }

@@ -4,13 +4,13 @@
 
 use super::overlay::Overlay;
 use super::worker::Checked;
-use crate::check::spec::Experiment;
+use crate::check::spec::{CheckedSplit, Experiment};
 use crate::data::encode::EncodedRow;
+use crate::data::files::{digest_of, rows_of};
 use crate::data::form::Form;
 use crate::data::positions::{PromptText, Segment};
-use crate::data::read;
 use crate::data::rows::Rows;
-use crate::data::source::{Format, Source, select};
+use crate::data::source::{Source, select};
 use crate::data::split::Split;
 use crate::data::template::Template;
 use crate::digest;
@@ -27,8 +27,8 @@ use std::sync::Arc;
 pub struct Facts {
     /// The columns of each data block, in the order of the file.
     pub columns: BTreeMap<String, Vec<String>>,
-    /// The first training row of each experiment.
-    pub first_rows: BTreeMap<String, Arc<FirstRow>>,
+    /// The first training rows of each experiment, one of each data.
+    pub first_rows: BTreeMap<String, Vec<Arc<FirstRow>>>,
 }
 
 /// A prompt as the model reads it.
@@ -76,32 +76,38 @@ impl Gatherer {
         for item in &file.items {
             let ItemKind::Data { name, body } = &item.kind else { continue };
             let sources = body.entries.iter().filter_map(|entry| match entry {
-                Entry::Field(field) => super::sources::find(&field.value, &file, folder),
+                Entry::Field(field) => super::sources::find(&field.value, &file, folder, world),
                 _ => None,
             });
             let found = sources.filter_map(|source| self.columns(&source, world)).next();
             facts.columns.extend(found.map(|columns| (name.text.clone(), columns)));
         }
         for experiment in &checked.compiled.spec.experiments {
-            let row = self.first_row(experiment, world);
-            facts.first_rows.extend(row.map(|row| (experiment.name.clone(), row)));
+            let splits = experiment.train.splits.iter();
+            let rows = splits.filter_map(|split| self.first_row(experiment, split, world)).collect();
+            facts.first_rows.insert(experiment.name.clone(), rows);
         }
         facts
     }
 
     fn columns(&mut self, source: &Source, world: &Overlay<'_>) -> Option<Vec<String>> {
-        let key = format!("{}{}", world.digest(&source.path).ok()?, digest::json(&source.format));
+        let digest = digest_of(source, &|path| world.digest(path)).ok()?;
+        let key = format!("{digest}{}", digest::json(&source.format));
         if let Some(known) = self.columns.get(&key) {
             return Some(known.clone());
         }
-        let columns = rows(&source.path, &source.format, world)?.columns;
+        let columns = rows(source, world)?.columns;
         self.columns.insert(key, columns.clone());
         Some(columns)
     }
 
-    fn first_row(&mut self, experiment: &Experiment, world: &Overlay<'_>) -> Option<Arc<FirstRow>> {
-        let train = &experiment.train.split;
-        let key = format!("{}{}{}", train.facts.digest, experiment.model.digests.tokenizer, digest::json(&train.split));
+    fn first_row(
+        &mut self,
+        experiment: &Experiment,
+        train: &CheckedSplit,
+        world: &Overlay<'_>,
+    ) -> Option<Arc<FirstRow>> {
+        let key = format!("{}{}{}", train.digest, experiment.model.digests.tokenizer, digest::json(&train.split));
         if let Some(known) = self.first_rows.get(&key) {
             return known.clone();
         }
@@ -111,8 +117,8 @@ impl Gatherer {
     }
 }
 
-fn rows(path: &Path, format: &Format, world: &Overlay<'_>) -> Option<Rows> {
-    read::read(&world.read(path).ok()?, path, format).ok()
+fn rows(source: &Source, world: &Overlay<'_>) -> Option<Rows> {
+    rows_of(source, &|path| world.read(path)).ok().map(|(rows, _)| rows)
 }
 
 /// Rows that are looked at for one that is kept.
@@ -120,7 +126,7 @@ const TRIED: usize = 32;
 
 /// The first row that training keeps.
 fn encode_first(experiment: &Experiment, split: &Split, world: &Overlay<'_>) -> Option<FirstRow> {
-    let rows = rows(&split.source.path, &split.source.format, world)?;
+    let rows = rows(&split.source, world)?;
     let order = select(rows.len(), &split.source.steps);
     let rows = rows.pick(&order[..order.len().min(TRIED)]);
     let model = world.model(&experiment.model.source).ok()?;

@@ -1,6 +1,7 @@
 //! What stands at a place: documentation, the value that a name leads to, and what the check made of it.
 
 use super::documents::Document;
+use super::facts::FirstRow;
 use super::markdown;
 use super::modules::{Key, Modules};
 use super::names::{Definition, Sort, is_word_of};
@@ -18,6 +19,7 @@ use crate::source::Span;
 use crate::syntax::tree::{Expr, ExprKind, Item, ItemKind};
 use lsp_types::{Hover, HoverContents, MarkupContent, MarkupKind};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The documentation of what stands at a byte; `None` where nothing has one.
 pub fn hover(workspace: &Workspace, document: &Document, at: usize) -> Option<Hover> {
@@ -234,16 +236,21 @@ fn field_facts(field: &str, resolved: &Resolved<'_>) -> String {
     }
 }
 
-/// The tokens of the first row that segments hit, each segment in a line of its own.
-fn position_facts<'s>(resolved: &Resolved<'_>, segments: impl Iterator<Item = &'s Segment>) -> String {
-    let Some(row) = resolved.first_row else { return String::new() };
-    let lines = segments.map(|segment| {
-        let tokens: Vec<String> = row.hits(segment).iter().map(|token| format!("{token:?}")).collect();
-        format!("\n{segment}: {}", tokens.join(" "))
-    });
-    let lines: String = lines.collect();
-    if lines.is_empty() {
-        return lines;
-    }
-    format!("\n\nin the first row, of {}:\n```text{lines}\n```", units::counted(row.prompt(), "prompt token"))
+/// The tokens that segments hit in the first row of each data, each segment in a line of its own.
+fn position_facts<'s>(resolved: &Resolved<'_>, segments: impl Iterator<Item = &'s Segment> + Clone) -> String {
+    let several = resolved.first_rows.len() > 1;
+    let in_row = |(number, row): (usize, &Arc<FirstRow>)| {
+        let lines = segments.clone().map(|segment| {
+            let tokens: Vec<String> = row.hits(segment).iter().map(|token| format!("{token:?}")).collect();
+            format!("\n{segment}: {}", tokens.join(" "))
+        });
+        let lines: String = lines.collect();
+        if lines.is_empty() {
+            return lines;
+        }
+        let whose = if several { format!(" of data {}", number + 1) } else { String::new() };
+        let prompt = units::counted(row.prompt(), "prompt token");
+        format!("\n\nin the first row{whose}, of {prompt}:\n```text{lines}\n```")
+    };
+    resolved.first_rows.iter().enumerate().map(in_row).collect()
 }

@@ -1,5 +1,6 @@
 //! The machine as the editor shows it: open texts stand before the files of the disk.
 
+use crate::data::source::{Dataset, Source};
 use crate::diag::Result;
 use crate::digest;
 use crate::model::config::ModelSource;
@@ -41,6 +42,11 @@ impl World for Overlay<'_> {
 
     fn model(&self, source: &ModelSource) -> Result<Box<dyn KnownModel>> {
         self.world.model(source)
+    }
+
+    /// Never fetches: half a name would be asked for with every key.
+    fn dataset(&self, dataset: &Dataset, _: bool) -> Result<Source> {
+        self.world.dataset(dataset, false)
     }
 
     fn list(&self, folder: &Path) -> Vec<String> {

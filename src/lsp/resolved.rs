@@ -6,13 +6,14 @@ use super::workspace::Workspace;
 use crate::check::spec::Experiment;
 use crate::intervention::Intervention;
 use crate::syntax::tree::{Item, ItemKind, Section};
+use std::sync::Arc;
 
 /// An intervention with the experiment around it.
 pub struct Resolved<'w> {
     pub experiment: &'w Experiment,
     pub intervention: &'w Intervention,
-    /// The first training row, once it was looked at.
-    pub first_row: Option<&'w FirstRow>,
+    /// The first training row of each data, once they were looked at.
+    pub first_rows: &'w [Arc<FirstRow>],
 }
 
 /// The intervention of a section; `None` where the text has changed since its check, or the experiment has errors.
@@ -23,6 +24,6 @@ pub fn find<'w>(workspace: &'w Workspace, document: &Document, item: &Item, sect
     let experiment = checked.compiled.spec.experiments.iter().find(|experiment| experiment.name == name.text)?;
     let intervention = experiment.interventions.iter().find(|intervention| intervention.name == block.text)?;
     let facts = workspace.facts.get(&document.path);
-    let first_row = facts.and_then(|facts| facts.first_rows.get(&experiment.name)).map(|row| &**row);
-    Some(Resolved { experiment, intervention, first_row })
+    let first_rows = facts.and_then(|facts| facts.first_rows.get(&experiment.name)).map_or(&[][..], Vec::as_slice);
+    Some(Resolved { experiment, intervention, first_rows })
 }

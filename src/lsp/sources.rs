@@ -1,39 +1,60 @@
-//! Which file a source expression reads, as far as the tree alone tells.
+//! Which files a source expression reads, as far as the tree and the cache tell.
 
-use crate::data::source::{Format, Separated, Source};
+use super::overlay::Overlay;
+use crate::data::source::{Dataset, Format, Separated, Source};
 use crate::syntax::tree::{Argument, Expr, ExprKind, File, ItemKind};
+use crate::world::World;
 use std::path::Path;
 
 /// Longer chains of `let`s are cycles.
 const LETS: usize = 16;
 
-/// The file and format of `json("…")`, with slices around it or behind a `let`.
-pub fn find(expr: &Expr, file: &File, folder: &Path) -> Option<Source> {
-    source(expr, file, folder, LETS)
+/// The files and format of `json("…")`, with slices around it or behind a `let`; of a dataset where it is in the cache.
+pub fn find(expr: &Expr, file: &File, folder: &Path, world: &Overlay<'_>) -> Option<Source> {
+    source(expr, file, folder, world, LETS)
 }
 
-fn source(expr: &Expr, file: &File, folder: &Path, left: usize) -> Option<Source> {
+fn source(expr: &Expr, file: &File, folder: &Path, world: &Overlay<'_>, left: usize) -> Option<Source> {
     match &expr.kind {
-        ExprKind::Slice { base, .. } | ExprKind::Method { base, .. } => source(base, file, folder, left),
+        ExprKind::Slice { base, .. } | ExprKind::Method { base, .. } => source(base, file, folder, world, left),
         ExprKind::Word(path) => {
             let [name] = path.segments.as_slice() else { return None };
             let declared = file.items.iter().find_map(|item| match &item.kind {
                 ItemKind::Let { name: own, value, .. } if own.text == name.text => Some(value),
                 _ => None,
             });
-            source(declared?, file, folder, left.checked_sub(1)?)
+            source(declared?, file, folder, world, left.checked_sub(1)?)
         }
+        ExprKind::Call { name, arguments } if name.text() == "hf" => world.dataset(&dataset(arguments)?, false).ok(),
         ExprKind::Call { name, arguments } => {
-            let ExprKind::String(path) = &argument(arguments, "file", Some(0))?.kind else { return None };
+            let path = text(arguments, "file", Some(0))?;
             let format = match name.text().as_str() {
                 "json" => Format::Json,
                 "jsonl" => Format::Jsonl,
                 "csv" => Format::Csv(separated(arguments, Some('"'))),
                 "tsv" => Format::Tsv(separated(arguments, None)),
+                "parquet" => Format::Parquet,
                 _ => return None,
             };
-            Some(Source { path: folder.join(path), format, steps: Vec::new() })
+            Some(Source::file(folder.join(path), format))
         }
+        _ => None,
+    }
+}
+
+fn dataset(arguments: &[Argument]) -> Option<Dataset> {
+    Some(Dataset {
+        repo: text(arguments, "repository", Some(0))?,
+        split: text(arguments, "split", Some(1))?,
+        config: text(arguments, "config", Some(2)).unwrap_or_default(),
+        revision: text(arguments, "rev", Some(3)).unwrap_or_else(|| "main".to_owned()),
+    })
+}
+
+/// The string of the argument of that name, or at that place.
+fn text(arguments: &[Argument], name: &str, at: Option<usize>) -> Option<String> {
+    match &argument(arguments, name, at)?.kind {
+        ExprKind::String(text) => Some(text.clone()),
         _ => None,
     }
 }

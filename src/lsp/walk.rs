@@ -212,6 +212,7 @@ pub fn element(holds: Type) -> Option<Type> {
         Type::Templates => Some(Type::Template),
         Type::Messages => Some(Type::Message),
         Type::Layers => Some(Type::Int),
+        Type::Data => Some(Type::Data),
         _ => None,
     }
 }
@@ -220,7 +221,14 @@ pub fn element(holds: Type) -> Option<Type> {
 fn inferred(value: &Expr) -> Option<Type> {
     match &value.kind {
         ExprKind::Slice { .. } | ExprKind::Method { .. } => Some(Type::Source),
-        ExprKind::Call { name, .. } => form(None, &name.text()).map(|form| form.makes),
+        ExprKind::Call { name, arguments } => {
+            let name = name.text();
+            let takes = |form: &&Form| {
+                let named = arguments.iter().filter_map(|argument| argument.name.as_ref());
+                form.name == name && { named }.all(|word| form.parameters.iter().any(|known| known.name == word.text))
+            };
+            schema::FORMS.iter().find(takes).map(|form| form.makes)
+        }
         _ => None,
     }
 }

@@ -17,8 +17,8 @@ pub const NUMERICS: u32 = 2;
 
 /// The hashes of an experiment's stages.
 pub(super) fn hashes(experiment: &Experiment) -> Hashes {
-    let tokens = tokens(experiment, &experiment.train.split);
     let train = &experiment.train;
+    let tokens = all_tokens(experiment, &train.splits);
     let interventions = edits(&experiment.interventions);
     // Names of blocks are in no hash.
     let place_of = |start: &Start| experiment.interventions.iter().position(|block| block.name == start.intervention);
@@ -82,12 +82,20 @@ fn edits(blocks: &[Intervention]) -> BTreeMap<Place, Vec<impl Serialize + '_>> {
     places
 }
 
+/// Of one split its own hash, of several that of theirs in their order.
+fn all_tokens(experiment: &Experiment, splits: &[CheckedSplit]) -> String {
+    match splits {
+        [only] => tokens(experiment, only),
+        several => stage("several", &several.iter().map(|split| tokens(experiment, split)).collect::<Vec<_>>()),
+    }
+}
+
 fn tokens(experiment: &Experiment, split: &CheckedSplit) -> String {
-    let CheckedSplit { split, facts } = split;
+    let CheckedSplit { split, digest, .. } = split;
     stage(
         "tokens",
         &(
-            (&experiment.model.digests.tokenizer, &facts.digest),
+            (&experiment.model.digests.tokenizer, digest),
             (&split.source.format, &split.source.steps, &split.prompt, &split.target),
             (split.eos, split.overlong, split.max_length),
         ),

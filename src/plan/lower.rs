@@ -1,9 +1,10 @@
 //! From the checked spec to the plan: defaults written out, steps and costs counted, stages hashed.
 
 use super::{
-    Cost, Eval, Experiment, Means, Model, Parameters, Plan, Schedule, Train, cost, hash, memory, optimizer_steps,
+    Cost, Eval, Experiment, Means, Model, Parameters, Plan, Schedule, Train, TrainSplit, cost, hash, memory,
+    optimizer_steps,
 };
-use crate::check::spec::{self, Spec, SplitFacts};
+use crate::check::spec::{self, CheckedSplit, Spec, SplitFacts};
 use crate::data::positions::RowTokens;
 
 /// Lowers every experiment of a spec, to be run by these means.
@@ -35,10 +36,10 @@ fn experiment(checked: &spec::Experiment, means: Means) -> Experiment {
         passes: means.passes,
         parameters,
         cost: Cost::default(),
-        example: example(&checked.train.split.facts),
+        example: example(&checked.train.facts),
         hashes: hash::hashes(checked),
     };
-    experiment.cost = cost::estimate(&experiment, &checked.train.split.facts);
+    experiment.cost = cost::estimate(&experiment, &checked.train.facts);
     experiment
 }
 
@@ -52,9 +53,10 @@ fn example(facts: &SplitFacts) -> Option<RowTokens> {
 
 fn train(experiment: &spec::Experiment, means: Means) -> Train {
     let (checked, model) = (&experiment.train, &experiment.model);
-    let longest = checked.split.facts.longest_tokens;
+    let longest = checked.facts.longest_tokens;
+    let split = |part: &CheckedSplit| TrainSplit { split: part.split.clone(), rows: part.facts.usable };
     let mut train = Train {
-        split: checked.split.split.clone(),
+        splits: checked.splits.iter().map(split).collect(),
         epochs: checked.epochs,
         batch: checked.batch,
         accumulate: checked.accumulate,
@@ -67,7 +69,7 @@ fn train(experiment: &spec::Experiment, means: Means) -> Train {
         steps: 0,
         rows: 0,
     };
-    train.count_steps(checked.split.facts.usable);
+    train.count_steps(checked.facts.usable);
     train
 }
 

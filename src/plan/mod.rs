@@ -75,7 +75,8 @@ pub struct Model {
 /// The training stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Train {
-    pub split: Split,
+    /// One after the other.
+    pub splits: Vec<TrainSplit>,
     pub epochs: usize,
     /// Rows of one forward pass.
     pub batch: usize,
@@ -93,6 +94,15 @@ pub struct Train {
     /// Optimizer steps of the whole training.
     pub steps: usize,
     /// Rows after slices; rows without a target are not yet taken out.
+    pub rows: usize,
+}
+
+/// Rows that are trained on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainSplit {
+    #[serde(flatten)]
+    pub split: Split,
+    /// Those that have a target token after truncation.
     pub rows: usize,
 }
 

@@ -9,7 +9,7 @@ use crate::data::source::Source;
 use crate::model::config::{ModelSource, Precision};
 use crate::plan::passes::{Passes, Shape};
 use crate::plan::{
-    Activation, At, Cost, Eval, Experiment, Intervention, Keep, Optimizer, Plan, ScheduleShape, Train, When,
+    Activation, At, Cost, Eval, Experiment, Intervention, Keep, Optimizer, Plan, ScheduleShape, Train, TrainSplit, When,
 };
 use std::fmt::Write;
 
@@ -68,7 +68,7 @@ pub fn text(experiment: &Experiment, style: Style) -> String {
         ),
     );
     let train = &experiment.train;
-    line("training", format!("{} of {}", units::counted(train.rows, "row"), source(&train.split.source)));
+    line("training", training_rows(train));
     line("", steps(train));
     line("", rate(train));
     if let Keep::Best { eval, metric, patience } = &train.keep {
@@ -196,7 +196,23 @@ fn layers(layers: &[usize]) -> String {
 
 fn source(source: &Source) -> String {
     let steps: String = source.steps.iter().map(ToString::to_string).collect();
-    format!("{}{steps}", source.path.display())
+    match &source.dataset {
+        Some(dataset) => format!("{dataset}{steps}"),
+        None => format!("{}{steps}", source.path.display()),
+    }
+}
+
+/// `12 rows of a.json`, `20 rows: 12 of a.json, then 8 of b.json`
+fn training_rows(train: &Train) -> String {
+    let rows = units::counted(train.rows, "row");
+    match train.splits.as_slice() {
+        [only] => format!("{rows} of {}", source(&only.split.source)),
+        several => {
+            let part =
+                |part: &TrainSplit| format!("{} of {}", units::count(part.rows as u64), source(&part.split.source));
+            format!("{rows}: {}", several.iter().map(part).collect::<Vec<_>>().join(", then "))
+        }
+    }
 }
 
 fn steps(train: &Train) -> String {

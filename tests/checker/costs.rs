@@ -21,7 +21,7 @@ fn costs(intervention: &str, passes: &str) -> (Cost, Vec<RowShape>) {
     assert_eq!(diagnostics, [], "{text}");
     let passes: Passes = passes.parse().expect("these are passes");
     let plan = plan::lower(&spec, Means { passes, ..Default::default() });
-    (plan.experiments[0].cost, spec.experiments[0].train.split.facts.shapes.clone())
+    (plan.experiments[0].cost, spec.experiments[0].train.facts.shapes.clone())
 }
 
 /// The sum over all rows of what one row costs.

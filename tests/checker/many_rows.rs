@@ -22,5 +22,5 @@ experiment example {
     let codes: Vec<Code> = found.iter().map(|found| found.code).collect();
     assert_eq!(codes, [Code::RowsSampled]);
     assert!(found[0].message.contains("100002 rows"), "{}", found[0].message);
-    assert_eq!(spec.experiments[0].train.split.facts.rows, 100_002);
+    assert_eq!(spec.experiments[0].train.facts.rows, 100_002);
 }

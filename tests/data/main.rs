@@ -10,6 +10,7 @@ mod encoding;
 mod files;
 mod metrics;
 mod oracle;
+mod parquet;
 mod positions;
 mod sources;
 mod spans;

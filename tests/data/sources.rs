@@ -1,6 +1,5 @@
 use proptest::prelude::*;
 use reftc::data::source::{Format, Source, Step, select};
-use std::path::PathBuf;
 
 fn slice(start: Option<i64>, end: Option<i64>) -> Step {
     Step::Slice { start, end }
@@ -67,7 +66,7 @@ fn extreme_bounds_do_not_overflow() {
 #[test]
 fn an_empty_split_names_the_step_that_emptied_it() {
     let steps = vec![Step::Shuffle { seed: 1 }, slice(Some(100), None)];
-    let source = Source { path: PathBuf::from("train.json"), format: Format::Json, steps };
+    let source = Source { steps, ..Source::file("train.json", Format::Json) };
     let diagnostic = source.nothing_left("train", 50);
     assert_eq!(
         diagnostic.to_string(),

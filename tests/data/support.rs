@@ -68,7 +68,7 @@ pub fn jsonl(text: &str) -> Rows {
 /// A split with text templates, `eos` on and no limit in reach.
 pub fn split(prompt: &str, target: &str) -> Split {
     Split {
-        source: Source { path: PathBuf::from("rows.jsonl"), format: Format::Jsonl, steps: Vec::new() },
+        source: Source::file("rows.jsonl", Format::Jsonl),
         prompt: Template::Text(parts(prompt)),
         target: Template::Text(parts(target)),
         eos: true,

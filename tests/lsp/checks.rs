@@ -1,6 +1,7 @@
 //! Checks that take long, and checks that break.
 
 use crate::client::{Client, machine};
+use reftc::data::source::{Dataset, Source};
 use reftc::diag::Result;
 use reftc::model::config::ModelSource;
 use reftc::model::known::KnownModel;
@@ -37,6 +38,10 @@ impl World for Odd {
     fn model(&self, source: &ModelSource) -> Result<Box<dyn KnownModel>> {
         self.gate.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv().expect("nobody opens the gate");
         self.machine.model(source)
+    }
+
+    fn dataset(&self, dataset: &Dataset, may_fetch: bool) -> Result<Source> {
+        self.machine.dataset(dataset, may_fetch)
     }
 
     fn list(&self, folder: &Path) -> Vec<String> {

@@ -15,7 +15,9 @@ use reftc::model::decoder::Decoder;
 use reftc::model::files::ModelFiles;
 use reftc::model::weights::Weights;
 use reftc::plan::passes::Passes;
-use reftc::plan::{Activation, Fit, Intervention, Keep, Optimizer, Overlong, Schedule, ScheduleShape, Split, Train};
+use reftc::plan::{
+    Activation, Fit, Intervention, Keep, Optimizer, Overlong, Schedule, ScheduleShape, Split, Train, TrainSplit,
+};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -155,11 +157,7 @@ fn started(blocks: &[Intervention], device: &Device, parameter: impl Fn(usize, &
 /// A training stage; its rows are given beside it.
 pub fn plan(epochs: usize, batch: usize, accumulate: usize, learning_rate: f64, schedule: Schedule) -> Train {
     let template = reftc::data::template::Template::Text(Vec::new());
-    let source = reftc::data::source::Source {
-        path: "rows.json".into(),
-        format: reftc::data::source::Format::Json,
-        steps: Vec::new(),
-    };
+    let source = reftc::data::source::Source::file("rows.json", reftc::data::source::Format::Json);
     let split = Split {
         source,
         prompt: template.clone(),
@@ -169,7 +167,7 @@ pub fn plan(epochs: usize, batch: usize, accumulate: usize, learning_rate: f64, 
         max_length: 64,
     };
     Train {
-        split,
+        splits: vec![TrainSplit { split, rows: 0 }],
         epochs,
         batch,
         accumulate,

@@ -1,4 +1,5 @@
-//! A small Hugging Face hub: HEAD, GET, ranges, redirects to where large files are, and faults on demand.
+//! A small Hugging Face hub with the model `org/model` and the dataset `org/data`: HEAD, GET, ranges, redirects to where large files are,
+//! lists of files, and faults on demand.
 
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -24,7 +25,10 @@ struct Faults {
 
 struct State {
     address: SocketAddr,
+    /// Those of the dataset are named `datasets/COMMIT/NAME`.
     files: BTreeMap<String, Vec<u8>>,
+    /// The commits of the dataset's revisions.
+    revisions: BTreeMap<String, String>,
     faults: Mutex<Faults>,
     requests: Mutex<Vec<String>>,
     ranges: Mutex<Vec<String>>,
@@ -45,10 +49,24 @@ struct Request {
 
 impl HubServer {
     pub fn start(files: &[(&str, Vec<u8>)]) -> Self {
+        Self::with_data(files, &[])
+    }
+
+    /// Serves a dataset too: files, each with the revision that it is in.
+    pub fn with_data(model: &[(&str, Vec<u8>)], data: &[(&str, &str, Vec<u8>)]) -> Self {
+        let commit = |revision: &str| sha256(revision.as_bytes())[..40].to_owned();
+        let mut files: BTreeMap<String, Vec<u8>> =
+            model.iter().map(|(name, content)| ((*name).to_owned(), content.clone())).collect();
+        let mut revisions = BTreeMap::new();
+        for (revision, name, content) in data {
+            files.insert(format!("datasets/{}/{name}", commit(revision)), content.clone());
+            revisions.insert((*revision).to_owned(), commit(revision));
+        }
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let state = Arc::new(State {
             address: listener.local_addr().unwrap(),
-            files: files.iter().map(|(name, content)| ((*name).to_owned(), content.clone())).collect(),
+            files,
+            revisions,
             faults: Mutex::default(),
             requests: Mutex::default(),
             ranges: Mutex::default(),
@@ -73,6 +91,11 @@ impl HubServer {
 
     pub fn content(&self, file: &str) -> Vec<u8> {
         self.state.files[file].clone()
+    }
+
+    /// The names under which files whose names end so are served.
+    pub fn files_named(&self, end: &str) -> Vec<String> {
+        self.state.files.keys().filter(|file| file.ends_with(end)).cloned().collect()
     }
 
     /// `METHOD /path` of each request so far.
@@ -171,15 +194,21 @@ impl State {
         };
         let expected = token.map(|token| format!("Bearer {token}"));
         let refuse = refuse.or((expected.is_some() && request.authorization != expected).then_some((401, "GatedRepo")));
+        if let (None, Some(revision)) = (refuse, request.path.strip_prefix("/api/datasets/org/data/revision/")) {
+            return self.list(&mut stream, &revision.replace("%2F", "/"));
+        }
+        let data = request.path.strip_prefix("/datasets/org/data/resolve/").and_then(|path| path.split_once('/'));
+        let data = data.map(|(commit, file)| (commit, format!("datasets/{commit}/{file}")));
         let path = request.path.strip_prefix("/org/model/resolve/").and_then(|path| path.split_once('/'));
-        let file = match (refuse, path) {
-            (Some((status, word)), _) => return refusal(&mut stream, status, word),
-            (None, Some((revision, file))) if revision == "main" || revision == COMMIT => file,
+        let (file, commit) = match (refuse, path, &data) {
+            (Some((status, word)), ..) => return refusal(&mut stream, status, word),
+            (None, Some((revision, file)), _) if revision == "main" || revision == COMMIT => (file, COMMIT),
+            (None, _, Some((commit, file))) => (file.as_str(), *commit),
             _ => return refusal(&mut stream, 404, "RepoNotFound"),
         };
         let Some(content) = self.files.get(file) else { return refusal(&mut stream, 404, "EntryNotFound") };
-        let commit = if forget { String::new() } else { format!("X-Repo-Commit: {COMMIT}\r\n") };
-        if !file.ends_with(".safetensors") {
+        let commit = if forget { String::new() } else { format!("X-Repo-Commit: {commit}\r\n") };
+        if ![".safetensors", ".parquet"].iter().any(|large| file.ends_with(large)) {
             let etag = &sha256(content)[..40];
             return self.send(&mut stream, &request, file, &format!("ETag: W/\"{etag}\"\r\n{commit}"));
         }
@@ -187,6 +216,18 @@ impl State {
         let linked = format!("X-Linked-ETag: \"{etag}\"\r\nX-Linked-Size: {size}\r\nETag: \"other\"\r\n{commit}");
         let location = format!("Location: http://{}/cdn/{file}\r\n", self.address);
         write!(stream, "HTTP/1.1 302 Found\r\n{location}{linked}Content-Length: 0\r\nConnection: close\r\n\r\n")
+    }
+
+    /// The files of a revision of the dataset.
+    fn list(&self, stream: &mut TcpStream, revision: &str) -> std::io::Result<()> {
+        let Some(commit) = self.revisions.get(revision) else {
+            return refusal(stream, 404, if self.revisions.is_empty() { "RepoNotFound" } else { "RevisionNotFound" });
+        };
+        let prefix = format!("datasets/{commit}/");
+        let names = self.files.keys().filter_map(|file| file.strip_prefix(&prefix));
+        let siblings: Vec<String> = names.map(|name| format!("{{\"rfilename\": \"{name}\"}}")).collect();
+        let text = format!("{{\"sha\": \"{commit}\", \"siblings\": [{}]}}", siblings.join(", "));
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}", text.len())
     }
 
     fn send(&self, stream: &mut TcpStream, request: &Request, file: &str, headers: &str) -> std::io::Result<()> {

@@ -52,7 +52,8 @@ impl Written<'_> {
         let layers = self.shape.config.layers;
         let train = spec::Train {
             span,
-            split: CheckedSplit { split: split(), facts },
+            splits: vec![CheckedSplit { split: split(), digest: String::new(), facts: facts.clone() }],
+            facts,
             epochs,
             batch: self.batch,
             accumulate: 1,
@@ -107,7 +108,6 @@ fn facts<'r>(rows: impl Iterator<Item = &'r EncodedRow>) -> SplitFacts {
         shapes.iter().map(|shape| (length(shape) * shape.rows) as f64).sum::<f64>() / count.max(1) as f64
     };
     SplitFacts {
-        digest: String::new(),
         rows: count,
         usable: count,
         mean_prompt: mean(|shape| shape.row.prompt),
@@ -122,7 +122,7 @@ fn facts<'r>(rows: impl Iterator<Item = &'r EncodedRow>) -> SplitFacts {
 /// Rows are made in memory: nothing reads this.
 fn split() -> Split {
     Split {
-        source: Source { path: "rows.json".into(), format: Format::Json, steps: Vec::new() },
+        source: Source::file("rows.json", Format::Json),
         prompt: Template::Text(Vec::new()),
         target: Template::Text(Vec::new()),
         eos: true,

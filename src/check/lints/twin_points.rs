@@ -43,7 +43,7 @@ fn same_point(left: &Experiment, right: &Experiment) -> bool {
     left.interventions == right.interventions
         && left.starts == right.starts
         && train(left) == train(right)
-        && left.train.split.split == right.train.split.split
+        && left.train.splits.iter().map(|part| &part.split).eq(right.train.splits.iter().map(|part| &part.split))
         && left.model.source == right.model.source
         && left.model.precision == right.model.precision
         && left

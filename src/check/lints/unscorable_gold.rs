@@ -4,7 +4,7 @@ use super::super::Checker;
 use super::super::spec::CheckedSplit;
 use super::super::value::TemplateValue;
 use crate::data::answer::Extractor;
-use crate::data::read;
+use crate::data::files::rows_of;
 use crate::data::report::Count;
 use crate::data::source::select;
 use crate::data::template::{Template, render};
@@ -77,14 +77,13 @@ impl Checker<'_> {
     /// `None` where the rows cannot be read or rendered, which was reported.
     fn golds(&self, split: &CheckedSplit, answer: &Extractor) -> Option<Golds> {
         let source = &split.split.source;
-        let decides = (env!("CARGO_PKG_VERSION"), &split.facts.digest, &source.format, &source.steps);
+        let decides = (env!("CARGO_PKG_VERSION"), &split.digest, &source.format, &source.steps);
         let key = digest::of(digest::json(&(decides, &split.split.target, answer, SCANNED_ROWS)));
         if let Some(golds) = self.world.cached("gold", &key).and_then(|text| serde_json::from_str(&text).ok()) {
             return Some(golds);
         }
         let Template::Text(target) = &split.split.target else { return None };
-        let bytes = self.world.read(&source.path).ok()?;
-        let rows = read::read(&bytes, &source.path, &source.format).ok()?;
+        let (rows, _) = rows_of(source, &|path| self.world.read(path)).ok()?;
         let mut order = select(rows.len(), &source.steps);
         order.truncate(SCANNED_ROWS);
         let mut golds = Golds::default();

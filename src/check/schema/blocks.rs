@@ -56,7 +56,8 @@ pub const BLOCKS: &[Block] = &[
         head: "experiment NAME { … }",
         fields: &[
             field("model", Type::Model, Required, "the frozen model").known_as(&["model_name", "base_model"]),
-            field("data", Type::Data, Required, "the data to train on").known_as(&["dataset", "task"]),
+            field("data", Type::Data, Required, "the data to train on, or a list of several")
+                .known_as(&["dataset", "task"]),
             field("seed", Type::Int, Text("42"), "decides initial parameters, row order and dropout")
                 .within(AtLeast(0))
                 .known_as(&["random_seed"]),

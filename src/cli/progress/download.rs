@@ -8,16 +8,16 @@ use indicatif::ProgressBar;
 use std::time::Instant;
 
 /// Shows one file after the other.
-pub struct Download<'a> {
-    output: &'a Output,
+pub struct Download {
+    output: Output,
     file: String,
     bar: Option<ProgressBar>,
     last_line: Instant,
 }
 
-impl<'a> Download<'a> {
+impl Download {
     /// No download yet.
-    pub fn new(output: &'a Output) -> Self {
+    pub fn new(output: Output) -> Self {
         Self { output, file: String::new(), bar: None, last_line: Instant::now() }
     }
 

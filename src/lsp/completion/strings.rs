@@ -15,7 +15,9 @@ pub fn offers(scene: &Scene<'_>, text: &str) -> (Vec<Offer>, usize) {
     let file = text.rsplit('/').next().unwrap_or_default();
     let folder = &text[..text.len() - file.len()];
     let found = match caller(scene) {
-        Some("json" | "jsonl" | "csv" | "tsv") => files(scene, folder, &["json", "jsonl", "csv", "tsv"]),
+        Some("json" | "jsonl" | "csv" | "tsv" | "parquet") => {
+            files(scene, folder, &["json", "jsonl", "csv", "tsv", "parquet"])
+        }
         Some("gguf") => files(scene, folder, &["gguf"]),
         Some("path") => files(scene, folder, &[]),
         Some("embedded") => vec![Offer::new("tiny", CompletionItemKind::VALUE, "the model that is part of reftc")],

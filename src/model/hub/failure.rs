@@ -80,32 +80,55 @@ pub(super) struct Asked<'a> {
     pub settings: &'a HubSettings,
     pub name: &'a str,
     pub revision: &'a str,
+    /// A dataset, not a model.
+    pub is_data: bool,
 }
 
 impl Asked<'_> {
+    /// `model` or `dataset`.
+    fn what(self) -> &'static str {
+        if self.is_data { "dataset" } else { "model" }
+    }
+
+    fn not_found(self) -> Code {
+        if self.is_data { Code::DataNotFound } else { Code::ModelNotFound }
+    }
+
+    /// The page of the model or dataset.
+    fn page(self) -> String {
+        let folder = if self.is_data { "datasets/" } else { "" };
+        format!("{}/{folder}{}", self.settings.endpoint, self.name)
+    }
+
     pub fn bad_name(self) -> Box<Diagnostic> {
-        let message = format!("`{}` cannot be the name of a model", self.name);
-        self.error(Code::ModelNotFound, message, &["write `hf(\"organisation/name\")`, as the model's page says"])
+        let message = format!("`{}` cannot be the name of a {}", self.name, self.what());
+        let help = match self.is_data {
+            true => "write `hf(\"organisation/name\", split: \"train\")`, as the dataset's page says",
+            false => "write `hf(\"organisation/name\")`, as the model's page says",
+        };
+        self.error(self.not_found(), message, &[help])
     }
 
     pub fn no_revision(self) -> Box<Diagnostic> {
-        let message = format!("the model `{}` has no revision `{}`", self.name, self.revision);
-        let help = "write a branch, a tag or a commit of the model: `rev: \"main\"`, or leave `rev` out";
-        self.error(Code::ModelNotFound, message, &[help])
+        let what = self.what();
+        let message = format!("the {what} `{}` has no revision `{}`", self.name, self.revision);
+        let help = format!("write a branch, a tag or a commit of the {what}: `rev: \"main\"`, or leave `rev` out");
+        self.error(self.not_found(), message, &[&help])
     }
 
     pub fn offline(self) -> Box<Diagnostic> {
-        let message = format!("the model `{}` is not in the cache, and reftc is told to stay offline", self.name);
+        let message =
+            format!("the {} `{}` is not in the cache, and reftc is told to stay offline", self.what(), self.name);
         self.no_network(message, "to let reftc download it: leave out `--offline`, and unset HF_HUB_OFFLINE")
     }
 
     /// The failure as the reader of the spec sees it.
     pub fn diagnose(self, failure: Failure) -> Box<Diagnostic> {
-        let (name, endpoint) = (self.name, &self.settings.endpoint);
+        let (name, endpoint, what) = (self.name, &self.settings.endpoint, self.what());
         match failure {
             Failure::Network(cause) => {
                 let message =
-                    format!("the model `{name}` is not in the cache, and {endpoint} is out of reach: {cause}");
+                    format!("the {what} `{name}` is not in the cache, and {endpoint} is out of reach: {cause}");
                 let help = "check the network; behind a proxy set HTTPS_PROXY, for a mirror set HF_ENDPOINT. \
                             A broken download goes on where it stopped";
                 self.no_network(message, help)
@@ -129,9 +152,15 @@ impl Asked<'_> {
         }
     }
 
+    /// Rows that would have to be fetched, where nothing is fetched: while one types.
+    pub fn not_fetched(self) -> Box<Diagnostic> {
+        let message = format!("the {} `{}` is not in the cache", self.what(), self.name);
+        self.error(Code::NoNetwork, message, &["fetch it once with `reftc check`: an editor downloads no data"])
+    }
+
     /// Without a token, the hub answers 401 for a model that does not exist, so as not to tell which private ones do.
     fn refused(self, status: u16, reason: &str, file: Option<&str>) -> Box<Diagnostic> {
-        let (name, endpoint) = (self.name, &self.settings.endpoint);
+        let (name, endpoint, what, page) = (self.name, &self.settings.endpoint, self.what(), self.page());
         let has_token = self.settings.token.is_some();
         match (status, reason) {
             // Some mirrors give no word, but a file is asked for only of a commit that exists.
@@ -140,28 +169,28 @@ impl Asked<'_> {
             }
             (404, "RevisionNotFound") => self.no_revision(),
             (404, _) | (401, "RepoNotFound") => {
-                let message = format!("there is no model `{name}` at {endpoint}");
+                let message = format!("there is no {what} `{name}` at {endpoint}");
                 let private = match has_token {
                     true => "if it is private, use a token that may read it in HF_TOKEN",
                     false => "if it is private, set HF_TOKEN to a token that may read it",
                 };
-                self.error(Code::ModelNotFound, message, &[&format!("check the name at {endpoint}/{name}"), private])
+                self.error(self.not_found(), message, &[&format!("check the name at {page}"), private])
             }
             (401 | 403, _) => {
-                let message = format!("access to the model `{name}` is denied ({status})");
+                let message = format!("access to the {what} `{name}` is denied ({status})");
                 let help = match has_token {
                     true => {
-                        format!("accept the terms at {endpoint}/{name}, and use a token that may read it in HF_TOKEN")
+                        format!("accept the terms at {page}, and use a token that may read it in HF_TOKEN")
                     }
                     false => format!(
-                        "accept the terms at {endpoint}/{name}, make a token at {endpoint}/settings/tokens, \
+                        "accept the terms at {page}, make a token at {endpoint}/settings/tokens, \
                          and set HF_TOKEN to it"
                     ),
                 };
                 self.error(Code::DownloadFailed, message, &[&help])
             }
             _ => {
-                let message = format!("{endpoint} failed to send the model `{name}` (status {status})");
+                let message = format!("{endpoint} failed to send the {what} `{name}` (status {status})");
                 self.error(
                     Code::DownloadFailed,
                     message,
@@ -172,6 +201,10 @@ impl Asked<'_> {
     }
 
     fn no_file(self, file: &str) -> Box<Diagnostic> {
+        if self.is_data {
+            let message = format!("the dataset `{}` has no file `{file}`", self.name);
+            return self.error(Code::DataNotFound, message, &[&format!("look at its files at {}", self.page())]);
+        }
         let message = format!("the model `{}` has no file `{file}`", self.name);
         let help = "reftc needs config.json, tokenizer.json and weights in safetensors: \
                     choose a model that has them, or a GGUF file by `gguf(\"file.gguf\")`";
@@ -181,13 +214,19 @@ impl Asked<'_> {
     fn no_network(self, message: String, first: &str) -> Box<Diagnostic> {
         let (name, cache) = (self.name, self.settings.cache.display());
         let revision = if self.revision == "main" { String::new() } else { format!(" --revision {}", self.revision) };
-        let folder = format!("models--{}", name.replace('/', "--"));
+        let folder = format!("{}s--{}", self.what(), name.replace('/', "--"));
+        let kind = if self.is_data { " --repo-type dataset" } else { "" };
         let carry = format!(
-            "or fetch it where there is a network with `hf download {name}{revision}`, and copy \
+            "or fetch it where there is a network with `hf download {name}{kind}{revision}`, and copy \
              `~/.cache/huggingface/hub/{folder}` from there to `{cache}/{folder}` here (HF_HOME moves that folder)"
         );
-        let other = "or write `path(\"folder\")` or `gguf(\"file.gguf\")` for a model that is here; \
-                     `embedded(\"tiny\")` comes with reftc";
+        let other = match self.is_data {
+            true => "or write `parquet(\"file.parquet\")` or `json(\"file.json\")` for rows that are here",
+            false => {
+                "or write `path(\"folder\")` or `gguf(\"file.gguf\")` for a model that is here; \
+                 `embedded(\"tiny\")` comes with reftc"
+            }
+        };
         self.error(Code::NoNetwork, message, &[first, &carry, other])
     }
 

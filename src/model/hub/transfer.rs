@@ -3,9 +3,11 @@
 //! `hf-hub` has transfers of its own, but without time limits or checksums, and it appends to half a file whatever the
 //! server answers; so only its cache layout is used.
 
+use super::HubSettings;
 use super::failure::Failure;
-use super::{HubSettings, is_commit};
+use super::repository::is_commit;
 use crate::diag::reason;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -73,6 +75,31 @@ impl Client {
             }
         }
         Err(Failure::Answer("the hub redirects without end".into()))
+    }
+
+    /// What the hub says about a repository: JSON.
+    pub fn json<T: DeserializeOwned>(&self, url: &str) -> Result<T, Failure> {
+        let mut attempts = ATTEMPTS;
+        loop {
+            let found = self.get(url);
+            attempts -= 1;
+            match found {
+                Err(failure) if failure.may_pass() && attempts > 0 => std::thread::sleep(self.retry_pause),
+                Err(failure) => return Err(failure),
+                Ok(text) => {
+                    let foreign = |_| Failure::Answer("it does not say which files a repository has".into());
+                    return serde_json::from_str(&text).map_err(foreign);
+                }
+            }
+        }
+    }
+
+    fn get(&self, url: &str) -> Result<String, Failure> {
+        let answer = self.authorized(self.agent.get(url)).call().map_err(Failure::network)?;
+        if !answer.status().is_success() {
+            return Err(refusal(&answer));
+        }
+        answer.into_body().read_to_string().map_err(Failure::network)
     }
 
     /// Whether anything answers at that address.

@@ -31,7 +31,6 @@ mod tests {
 
     fn facts(rows: Vec<RowTokens>) -> SplitFacts {
         SplitFacts {
-            digest: String::new(),
             rows: rows.len(),
             usable: rows.len(),
             mean_prompt: 0.0,

@@ -1,7 +1,9 @@
 //! What must hold for every text.
 
 use reftc::compile::compile_text;
+use reftc::data::source::{Dataset, Source};
 use reftc::diag::render::{Format, human, render};
+use reftc::data::source::{Dataset, Source};
 use reftc::diag::{Diagnostic, Result, Severity, fix};
 use reftc::model::config::ModelSource;
 use reftc::model::hub::HubSettings;
@@ -167,6 +169,10 @@ impl World for Rows {
             }
             other => self.files.model(other),
         }
+    }
+
+    fn dataset(&self, dataset: &Dataset, may_fetch: bool) -> Result<Source> {
+        self.files.dataset(dataset, may_fetch)
     }
 
     fn list(&self, folder: &Path) -> Vec<String> {
