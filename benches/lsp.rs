@@ -2,6 +2,8 @@
 //! with a warm cache.
 //!
 //!     cargo bench --bench lsp
+//!
+//! Where `REFTC_SMOLLM2_GGUF` names that model, also with its tokenizer of 49 152 tokens.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 use lsp_server::{Message, Notification, Request};
@@ -21,15 +23,15 @@ const CHECKS: usize = 20;
 const EXPERIMENTS: usize = 11;
 
 /// Some 300 lines: one task, and experiments of different ranks.
-fn spec(data: &Path) -> String {
+fn spec(model: &str, data: &Path) -> String {
     let mut text = format!(
-        "model tiny = embedded(\"tiny\")\n\ndata reviews {{\n  train  = jsonl(\"{0}/train.jsonl\")\n  test   = jsonl(\"{0}/test.jsonl\")\n  \
+        "model frozen = {model}\n\ndata reviews {{\n  train  = jsonl(\"{data}/train.jsonl\")\n  test   = jsonl(\"{data}/test.jsonl\")\n  \
          prompt = \"Review: {{review}}\\nQuestion: Is it worth a visit?\\nAnswer:\"\n  target = \" {{label}}\"\n}}\n",
-        data.display()
+        data = data.display()
     );
     for number in 1..=EXPERIMENTS {
         text.push_str(&format!(
-            "\n/// Rank {number}.\nexperiment rank_{number} {{\n  model = tiny\n  data  = reviews\n  seed  = 42\n\n  intervene edit = loreft {{\n    \
+            "\n/// Rank {number}.\nexperiment rank_{number} {{\n  model = frozen\n  data  = reviews\n  seed  = 42\n\n  intervene edit = loreft {{\n    \
              layers    = all\n    positions = f3+l3\n    tied      = true\n    rank      = {number}\n  }}\n\n  train {{\n    epochs   = 3\n    \
              batch    = 32\n    lr       = 2e-3\n    schedule = linear(warmup: 10%)\n  }}\n\n  eval test {{\n    on     = reviews.test\n    \
              decode = greedy(max_tokens: 4)\n    metric = exact_match\n  }}\n}}\n"
@@ -41,12 +43,15 @@ fn spec(data: &Path) -> String {
 fn main() {
     let folder = tempfile::tempdir().unwrap();
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart/data");
-    let text = spec(&data);
-    let path = folder.path().join("spec.reft");
-    std::fs::write(&path, &text).unwrap();
-    println!("a spec of {} lines and {EXPERIMENTS} experiments; medians", text.lines().count());
-    println!("keystroke to findings   {:8.2} ms", milliseconds(keystrokes(folder.path(), &path, &text)));
-    println!("check, warm cache       {:8.2} ms", milliseconds(checks(folder.path(), &path)));
+    let real = std::env::var("REFTC_SMOLLM2_GGUF").ok().map(|path| format!("gguf({path:?})"));
+    for model in std::iter::once("embedded(\"tiny\")".to_owned()).chain(real) {
+        let text = spec(&model, &data);
+        let path = folder.path().join("spec.reft");
+        std::fs::write(&path, &text).unwrap();
+        println!("{model}: a spec of {} lines and {EXPERIMENTS} experiments; medians", text.lines().count());
+        println!("  keystroke to findings   {:8.2} ms", milliseconds(keystrokes(folder.path(), &path, &text)));
+        println!("  check, warm cache       {:8.2} ms", milliseconds(checks(folder.path(), &path)));
+    }
 }
 
 /// A server process; a digit of one rank is typed and deleted in turn.

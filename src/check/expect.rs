@@ -1,10 +1,10 @@
 //! `expect { … }`: what an experiment promises.
 
 use super::Checker;
-use super::spec::{Comparison, Eval, Expectation, Promised, Quantity};
+use super::spec::{Comparison, Eval, Expectation, FieldOrigin, Promised, Quantity};
 use crate::data::metric::Metric;
 use crate::diag::{Code, Diagnostic, suggest};
-use crate::syntax::tree::{Entry, Expr, ExprKind, Path, Section};
+use crate::syntax::tree::{self, Entry, Expr, ExprKind, Path, Section};
 
 impl Checker<'_> {
     /// The comparisons of an `expect` block, as far as they are sound.
@@ -17,6 +17,7 @@ impl Checker<'_> {
                 Entry::Comparison(comparison) => {
                     let promised = self.promised(&comparison.left, evals);
                     let value = self.compared(&comparison.right, promised, evals);
+                    self.note_expectation(comparison, value);
                     Some(Expectation {
                         promised: promised?,
                         name: comparison.left.text(),
@@ -42,6 +43,18 @@ impl Checker<'_> {
             })
             .collect();
         found.into_iter().collect()
+    }
+
+    fn note_expectation(&mut self, comparison: &tree::Comparison, value: Option<f64>) {
+        let Some(value) = value else { return };
+        let (sign, place) = (&comparison.operator.text, comparison.span);
+        self.origins.push(FieldOrigin {
+            path: format!("expect.{}", comparison.left.text()),
+            value: format!("{sign} {}", self.slice(comparison.right.span).trim()),
+            means: format!("{sign} {value}"),
+            content: None,
+            place: Some(place),
+        });
     }
 
     fn wrong_entry(&mut self, span: crate::source::Span) {

@@ -5,6 +5,7 @@ use super::eval::EvalFields;
 use super::fields::{Fields, misplaced};
 use super::intervene::CheckedIntervention;
 use super::model::ModelDeclaration;
+use super::outline::outline;
 use super::schema;
 use super::scope::unknown_name;
 use super::spec::{CheckedSplit, Eval, Experiment, Promised, Selection, Spec, Sweep, point_text};
@@ -46,14 +47,18 @@ impl<'a> Checker<'a> {
         let Some(whole) = self.whole(name, parent, body) else { return };
         if let Some(sweep) = self.points(name, whole.body.clone()) {
             let before = spec.experiments.len();
+            let mut fields = Vec::new();
             for (number, point) in sweep.points.iter().enumerate() {
                 let found = self.sink.len();
                 let checked = self.whole_experiment(name, doc, &point.body);
+                let origins = std::mem::take(&mut self.origins);
+                fields.push(origins.clone());
                 if number > 0 {
                     self.note_point(found, point);
                 }
-                spec.experiments.extend(checked.map(|checked| at_point(checked, point)));
+                spec.experiments.extend(checked.map(|checked| at_point(Experiment { origins, ..checked }, point)));
             }
+            spec.outlines.push(outline(name, &sweep, &fields));
             let points = spec.experiments.get(before..).unwrap_or_default();
             let select = sweep.select.as_ref().and_then(|select| self.selection(select, points.first()?));
             if points.iter().any(|point| !point.point.is_empty()) {
@@ -117,11 +122,9 @@ impl<'a> Checker<'a> {
             checked.iter().for_each(|block| self.dead_segments(block, &rows.facts.shapes, model));
         }
         let train = train.and_then(|(section, fields)| train_block(section.keyword.span, &fields?, rows?));
+        self.declared_origins(&fields, &evals);
         let evals: Vec<Option<Eval>> =
             evals.into_iter().map(|eval| self.eval_block(eval?, data.as_ref(), context.as_ref()?)).collect();
-        let mut origins = std::mem::take(&mut self.origins);
-        origins.extend(model.iter().flat_map(|model| model.origins.iter().cloned()));
-        origins.extend(data.iter().flat_map(|data| data.origins.iter().cloned()));
         let expectations = match expect {
             Some(section) => self.expectations(section, &evals),
             None => Some(Vec::new()),
@@ -137,8 +140,21 @@ impl<'a> Checker<'a> {
             evals: evals.into_iter().collect::<Option<_>>()?,
             point: Vec::new(),
             expectations: expectations?,
-            origins,
+            origins: Vec::new(),
         })
+    }
+
+    /// Adds where the fields of the model and of all data were set that the experiment and its evaluations name.
+    fn declared_origins(&mut self, fields: &Fields, evals: &[Option<EvalFields<'_>>]) {
+        let own = ["model", "data"].into_iter().filter_map(|field| fields.get(field)?.value.as_name());
+        let names = own.chain(evals.iter().flatten().map(EvalFields::data_name)).map(|name| name.span);
+        let mut seen: Vec<Span> = Vec::new();
+        for name in names {
+            if !seen.contains(&name) {
+                seen.push(name);
+                self.origins.extend(self.declared.get(&name).into_iter().flatten().cloned());
+            }
+        }
     }
 
     /// Checks the fields of every section.

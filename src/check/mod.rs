@@ -2,6 +2,7 @@
 //!
 //! Checking always finishes: what is wrong is reported, and the rest is checked all the same.
 
+mod canonical;
 mod choices;
 mod cycles;
 mod data;
@@ -26,6 +27,7 @@ mod mismatch;
 mod model;
 pub mod modules;
 mod names;
+mod outline;
 mod overlap;
 mod place;
 mod placed;
@@ -70,6 +72,8 @@ struct Checker<'a> {
     sink: Sink,
     /// Where the fields of the blocks were set that were read last.
     origins: Vec<FieldOrigin>,
+    /// Where the fields of models and data were set, by the places of their names.
+    declared: BTreeMap<Span, Vec<FieldOrigin>>,
     /// Names of the `let`s that are being evaluated, outermost first.
     active: Vec<Ident>,
     /// The places of the `let`s with an error of their own: what uses them says nothing more.
@@ -92,6 +96,7 @@ pub fn check(modules: &Modules, settings: &[Field], sources: &Sources, world: &d
         settings,
         sink,
         origins: Vec::new(),
+        declared: BTreeMap::new(),
         active: Vec::new(),
         broken: BTreeSet::new(),
         models: BTreeMap::new(),

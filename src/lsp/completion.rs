@@ -2,6 +2,7 @@
 
 mod expected;
 mod fields;
+mod paths;
 mod strings;
 mod values;
 

@@ -34,6 +34,7 @@ fn experiment(checked: &spec::Experiment, means: Means) -> Experiment {
         cost: Cost::default(),
         example: example(&checked.train.split.facts),
         hashes: hash::hashes(checked),
+        fields: Vec::new(),
     };
     experiment.cost = cost::estimate(&experiment, &checked.train.split.facts);
     experiment

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod commands;
+mod diff;
 mod failures;
 mod fixing;
 mod frozen;

@@ -52,6 +52,8 @@ impl Expected {
         }
         let holds = match block {
             None => declared(first, entry),
+            // The right side of a comparison is a number.
+            Some(Some(block)) if block.name == "expect" => return Expected::Nothing,
             Some(block) => field(block, first, entry),
         };
         value(holds, cursor)
@@ -60,6 +62,12 @@ impl Expected {
     /// Whether a value may stand there.
     pub fn is_value(self) -> bool {
         matches!(self, Expected::Value { .. })
+    }
+
+    /// Whether the values of a sweep may begin there.
+    pub fn is_swept(self, cursor: &Cursor) -> bool {
+        let block = cursor.block().and_then(block);
+        self.is_value() && cursor.inside().is_empty() && block.is_some_and(|block| block.name == "sweep")
     }
 
     /// The type that is wanted, of a value.
@@ -98,11 +106,12 @@ fn field(block: Option<&'static Block>, name: &str, entry: &str) -> Option<Type>
         return Some(Type::Kind);
     }
     let name = name.split('=').next().unwrap_or_default();
-    block?.field(name).map(|field| field.holds)
+    walk::field(block?, name).map(|(_, holds)| holds)
 }
 
 /// Follows the open brackets inwards.
 fn value(holds: Option<Type>, cursor: &Cursor) -> Expected {
+    let sweep = cursor.block().and_then(block).is_some_and(|block| block.name == "sweep");
     let mut around = Around::Entry(holds);
     let mut commas = 0;
     for open in cursor.inside() {
@@ -113,6 +122,8 @@ fn value(holds: Option<Type>, cursor: &Cursor) -> Expected {
             _ if head.ends_with(|last: char| last.is_alphanumeric() || matches!(last, '_' | ')' | ']')) => {
                 Around::Slice
             }
+            // Each of the values of a sweep is what the field holds.
+            _ if sweep && matches!(around, Around::Entry(_)) => Around::List(holds),
             _ => Around::List(holds.and_then(walk::element)),
         };
         commas = open.commas;

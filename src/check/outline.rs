@@ -1,0 +1,38 @@
+//! What an experiment says, field by field, whether or not its model and its rows are at hand.
+
+use super::spec::{FieldOrigin, Outline};
+use super::sweep::Sweep;
+use crate::syntax::tree::Ident;
+use std::collections::BTreeSet;
+
+/// The outline of an experiment from the fields of each of its points.
+pub fn outline(name: &Ident, sweep: &Sweep, points: &[Vec<FieldOrigin>]) -> Outline {
+    let swept: Vec<&str> = sweep.fields.iter().filter_map(|field| field.path.strip_prefix("sweep.")).collect();
+    let mut fields: Vec<FieldOrigin> = Vec::new();
+    for field in points.iter().flatten() {
+        // Points differ in the swept fields, and in the model and the data that these may name.
+        let promise = field.path.starts_with("expect.");
+        let known = |known: &FieldOrigin| if promise { known == field } else { known.path == field.path };
+        if !swept.contains(&field.path.as_str()) && !fields.iter().any(known) {
+            fields.push(field.clone());
+        }
+    }
+    let grid = sweep.fields.iter().all(|field| field.path != "sweep.points" || field.means == "grid");
+    fields.extend(sweep.fields.iter().cloned().map(|field| match field.means.is_empty() {
+        true => FieldOrigin { means: values(&field, points, grid), ..field },
+        false => field,
+    }));
+    Outline { name: name.text.clone(), fields }
+}
+
+/// The values of a swept field. In a grid their order means nothing; else they belong to those of the other fields.
+fn values(field: &FieldOrigin, points: &[Vec<FieldOrigin>], grid: bool) -> String {
+    let path = field.path.strip_prefix("sweep.").unwrap_or_default();
+    let values = points.iter().filter_map(|fields| fields.iter().find(|field| field.path == path));
+    let values = values.map(|field| field.means.as_str());
+    let values: Vec<&str> = match grid {
+        true => values.collect::<BTreeSet<_>>().into_iter().collect(),
+        false => values.collect(),
+    };
+    format!("[{}]", values.join(", "))
+}
