@@ -188,7 +188,10 @@ impl Hovering<'_> {
     fn sweep(&self, field: &tree::Field, place: &Place<'_>) -> Option<String> {
         let ItemKind::Experiment { name, .. } = &place.item.kind else { return None };
         let path = match place.section {
-            Some(section) if section.keyword.text == "sweep" => field.name.text(),
+            // `points` and `select` say how, not what.
+            Some(section) if section.keyword.text == "sweep" => {
+                Some(field.name.text()).filter(|path| place.block.is_none_or(|block| block.field(path).is_none()))?
+            }
             Some(section) => {
                 let words = [Some(&section.keyword.text), section.name.as_ref().map(|name| &name.text)];
                 let words = words.into_iter().flatten().map(String::as_str);

@@ -3,7 +3,8 @@
 use super::support::{Done, Place, SPEC};
 use std::process::Command;
 
-/// A place whose spec is committed.
+/// A place whose spec is committed; false where there is no git.
+#[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn committed(place: &Place) -> bool {
     let git = |arguments: &[&str]| {
         let identity = ["-c", "user.name=reftc", "-c", "user.email=reftc@example.org"];

@@ -40,11 +40,11 @@ fn an_error_in_a_used_file_is_shown_there_and_goes() {
     let mut client = Client::thread();
     client.usual();
     client.open(&spec, SPEC);
-    let mut published =
+    let published =
         |client: &mut Client, uri: &str| client.wait("textDocument/publishDiagnostics", |params| params["uri"] == uri);
     let found = published(&mut client, &base);
     assert_eq!(codes(&found), ["E0201"], "{found}");
-    assert_eq!(found["diagnostics"][0]["range"]["start"], json!({ "line": 5, "character": 60 }));
+    assert_eq!(found["diagnostics"][0]["range"]["start"], json!({ "line": 5, "character": 62 }));
     assert_eq!(found["version"], Value::Null, "the file is not open");
     assert_eq!(codes(&published(&mut client, &spec)), Vec::<&str>::new());
 

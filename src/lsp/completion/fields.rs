@@ -49,9 +49,10 @@ pub fn declarations() -> Vec<Offer> {
 pub fn entries(scene: &Scene<'_>, block: &'static Block) -> Vec<Offer> {
     let body = body_at(scene);
     let written = |name: &str| body.is_some_and(|body| has_field(scene, body, name));
+    let written = &written;
     let rest = &scene.document.content()[scene.at..];
     let rest = rest.lines().next().unwrap_or_default();
-    let assigned = rest.trim_start_matches(|letter: char| letter.is_alphanumeric() || letter == '_');
+    let assigned = rest.trim_start_matches(|letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.'));
     let assigned = assigned.trim_start().starts_with('=');
     let kind = kind_around(scene);
     let offered = |field: &&Field| {
@@ -73,7 +74,7 @@ pub fn entries(scene: &Scene<'_>, block: &'static Block) -> Vec<Offer> {
         })
         .collect();
     match block.name {
-        "sweep" => offers.extend(paths::swept(scene, body)),
+        "sweep" => drop(offers.splice(..0, paths::swept(scene, written, assigned))),
         "expect" => offers.extend(paths::promised(scene)),
         _ => {}
     }

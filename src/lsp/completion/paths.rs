@@ -2,8 +2,9 @@
 
 use super::super::markdown;
 use super::{Offer, Scene, escaped};
-use crate::check::schema::{self, Fallback, Field};
+use crate::check::schema::{self, Fallback};
 use crate::check::spec::Quantity;
+use crate::check::types::Type;
 use crate::syntax::tree::{Block, Entry, ExprKind, ItemKind, Section};
 use lsp_types::CompletionItemKind;
 use std::path::PathBuf;
@@ -15,39 +16,37 @@ struct Named {
     bodies: Vec<Block>,
 }
 
-/// The paths that a sweep may vary, but for those that it varies already.
-pub fn swept(scene: &Scene<'_>, body: Option<&Block>) -> Vec<Offer> {
+/// The paths that a sweep may vary, the likeliest first, but for those that are written already. Where the `=` is written too, the
+/// path alone is inserted.
+pub fn swept(scene: &Scene<'_>, written: &dyn Fn(&str) -> bool, assigned: bool) -> Vec<Offer> {
+    let blocks = blocks(scene);
+    let named = |keyword: &str| {
+        let blocks = blocks.iter().filter(move |block| block.keyword == keyword);
+        blocks.map(|block| (format!("{}.{}.", block.keyword, block.name), block.keyword)).collect::<Vec<_>>()
+    };
+    let own = [("train.".to_owned(), "train"), (String::new(), "experiment")];
     let mut offers = Vec::new();
-    let mut add = |prefix: &str, block: &str| {
+    for (prefix, block) in named("intervene").into_iter().chain(own).chain(named("eval")) {
         let fields = schema::block(block).into_iter().flat_map(|block| block.fields);
         let fields = fields.filter(|field| field.default != Fallback::Later);
-        offers.extend(fields.map(|field| path(&format!("{prefix}{}", field.name), field)));
-    };
-    add("", "experiment");
-    add("train.", "train");
-    for Named { keyword, name, .. } in blocks(scene) {
-        add(&format!("{keyword}.{name}."), keyword);
+        offers.extend(fields.map(|field| {
+            let value = match field.default {
+                Fallback::Text(text) => text,
+                _ => field.holds.example(),
+            };
+            path(format!("{prefix}{}", field.name), field.holds, value, assigned).documented(markdown::field(field))
+        }));
+        if block == "intervene" {
+            offers.push(path(format!("{prefix}kind"), Type::Kind, Type::Kind.example(), assigned));
+        }
     }
-    let written = |label: &str| {
-        body.is_some_and(|body| {
-            body.entries.iter().any(|entry| match entry {
-                Entry::Field(field) => field.span.end < scene.at as u32 && field.name.text() == label,
-                _ => false,
-            })
-        })
-    };
     offers.retain(|offer| !written(&offer.label));
     offers
 }
 
-fn path(label: &str, field: &Field) -> Offer {
-    let value = match field.default {
-        Fallback::Text(text) => text,
-        _ => field.holds.example(),
-    };
-    Offer::new(label, CompletionItemKind::FIELD, field.holds.name())
-        .documented(markdown::field(field))
-        .snippet(format!("{label} = [${{1:{}}}]", escaped(value)))
+fn path(label: String, holds: Type, value: &str, assigned: bool) -> Offer {
+    let snippet = if assigned { String::new() } else { format!("{label} = [${{1:{}}}]", escaped(value)) };
+    Offer::new(label, CompletionItemKind::FIELD, holds.name()).snippet(snippet)
 }
 
 /// What an experiment may promise: numbers of its plan, and measures of its evaluations.
