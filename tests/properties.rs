@@ -150,7 +150,11 @@ fn expression() -> impl Strategy<Value = String> {
             (base.clone(), trivia(), trivia(), base.clone())
                 .prop_map(|(start, before, after, end)| format!("[{start}{before}..{after} {end}]")),
             (base, trivia()).prop_map(|(base, gap)| format!("[{base}{gap}.shuffle(1){gap}.first()[1..]]")),
-            (inner.clone(), inner).prop_map(|(left, right)| format!("{left} - {right}")),
+            (inner.clone(), prop::sample::select(vec![" - ", "*", " /"]), inner.clone())
+                .prop_map(|(left, sign, right)| format!("{left}{sign} {right}")),
+            (prop::sample::select(vec!["", "-", "- "]), trivia(), inner, trivia())
+                .prop_map(|(sign, before, value, after)| format!("{sign}({before}{value}{after})")),
+            word().prop_map(|word| format!("- {word}")),
             Just("f3+l3".to_owned()),
             Just("4 ..= 12".to_owned()),
         ]

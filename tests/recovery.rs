@@ -117,7 +117,7 @@ fn one_mistake_is_one_error() {
         ("data a {\n  x = \"\"\"b\n}\nlet y = 1\n", Code::UnterminatedString),
         ("data a {\n  x = {\"a\": 1, \"b\": [2]}\n  y = 1\n}\n", Code::UnexpectedText),
         ("data a {\n  x =\n  y = 1\n}\n", Code::UnexpectedText),
-        ("data a {\n  x = (1 + 2)\n}\n", Code::UnexpectedText),
+        ("data a {\n  x = (1, 2)\n}\n", Code::UnexpectedText),
         ("data a {\n  x = 1 @ [2, 3] \"}\" { y }\n}\n", Code::UnexpectedText),
         ("let x = json(\"a\")\n  .shuffle(3)\n", Code::UnexpectedText),
         ("}\n", Code::UnexpectedText),

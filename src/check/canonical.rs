@@ -17,6 +17,7 @@ impl Checker<'_> {
         match value {
             Value::Int(value) => value.to_string(),
             Value::Float(value) => value.to_string(),
+            Value::Size(bytes) => bytes.to_string(),
             Value::Bool(value) => value.to_string(),
             Value::Text(text) => format!("{text:?}"),
             Value::List(items) => list(items.iter().map(|item| self.canonical(&item.value))),

@@ -108,6 +108,8 @@ fn collect<'t>(expr: &'t Expr, paths: &mut Vec<&'t Path>) {
             collect(range, paths);
         }
         ExprKind::Sum(terms) => terms.iter().for_each(|(_, term)| collect(term, paths)),
+        ExprKind::Product(factors) => factors.iter().for_each(|(_, factor)| collect(factor, paths)),
+        ExprKind::Negation(inner) | ExprKind::Group(inner) => collect(inner, paths),
         ExprKind::Int(_)
         | ExprKind::Float(_)
         | ExprKind::Ratio(_)

@@ -1,6 +1,7 @@
 //! From expressions to values of an expected type.
 
 use super::Checker;
+use super::arithmetic::is_computed;
 use super::mismatch::within;
 use super::schema::Bound;
 use super::scope::later;
@@ -29,6 +30,7 @@ impl Checker<'_> {
                 None
             }
             (ExprKind::Word(path), _) if self.is_let(path, expected.holds) => return self.let_value(path, expected),
+            (ExprKind::Group(inner), _) => self.evaluate(inner, expected).map(|found| found.value),
             (_, Type::Layers) => self.layers(expr, expected),
             (_, Type::Positions) => self.positions(expr, expected),
             (_, Type::Source) => self.source(expr, expected),
@@ -42,18 +44,22 @@ impl Checker<'_> {
                 self.sink.push(later(expr.span, "a list of data", "write one name"));
                 None
             }
+            (_, Type::Int | Type::Float | Type::Ratio | Type::Size | Type::Clip) if is_computed(expr) => {
+                self.computed(expr, expected)
+            }
             _ => self.literal(expr, expected),
         }?;
         Some(Spanned::new(value, expr.span))
     }
 
     /// Numbers, booleans, strings, lists of them, and forms.
-    fn literal(&mut self, expr: &Expr, expected: Expected<'_>) -> Option<Value> {
+    pub(super) fn literal(&mut self, expr: &Expr, expected: Expected<'_>) -> Option<Value> {
         let value = match (&expr.kind, expected.holds) {
             (ExprKind::Int(value), Type::Int) => Value::Int(*value),
             (ExprKind::Int(value), Type::Float | Type::Ratio | Type::Clip) => Value::Float(*value as f64),
             (ExprKind::Float(value), Type::Float | Type::Ratio | Type::Clip)
             | (ExprKind::Ratio(value), Type::Ratio) => Value::Float(*value),
+            (ExprKind::Size(bytes), Type::Size) => Value::Size(*bytes),
             (ExprKind::Bool(value), Type::Bool) => Value::Bool(*value),
             (ExprKind::String(text), Type::String) => Value::Text(text.clone()),
             (ExprKind::String(text), Type::Pattern) => self.pattern(text, expr.span)?,
@@ -82,7 +88,11 @@ impl Checker<'_> {
                     )
                     .help(match bound {
                         // What was meant as a percentage.
-                        Bound::Share | Bound::Ratio if number.fract() == 0.0 && (1.0..100.0).contains(&number) => {
+                        Bound::Share | Bound::Ratio
+                            if number.fract() == 0.0
+                                && (1.0..100.0).contains(&number)
+                                && !matches!(expr.kind, ExprKind::Ratio(_)) =>
+                        {
                             format!("write `{number}%`")
                         }
                         _ => format!("write for example `{}`", within(expected.holds, bound)),

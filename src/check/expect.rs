@@ -1,6 +1,7 @@
 //! `expect { … }`: what an experiment promises.
 
 use super::Checker;
+use super::arithmetic::Amount;
 use super::spec::{Comparison, Eval, Expectation, FieldOrigin, Promised, Quantity};
 use crate::data::metric::Metric;
 use crate::diag::{Code, Diagnostic, suggest};
@@ -16,14 +17,14 @@ impl Checker<'_> {
             .map(|entry| match entry {
                 Entry::Comparison(comparison) => {
                     let promised = self.promised(&comparison.left, evals);
-                    let value = self.compared(&comparison.right, promised, evals);
-                    self.note_expectation(comparison, value);
+                    let amount = self.compared(&comparison.right, promised, evals);
+                    self.note_expectation(comparison, amount);
                     Some(Expectation {
                         promised: promised?,
                         name: comparison.left.text(),
                         comparison: Comparison::find(&comparison.operator.text)?,
-                        value: value?,
-                        written: self.slice(comparison.right.span).trim().to_owned(),
+                        value: amount?.number(),
+                        written: self.written(&comparison.right, amount?),
                         span: comparison.span,
                     })
                 }
@@ -45,13 +46,13 @@ impl Checker<'_> {
         found.into_iter().collect()
     }
 
-    fn note_expectation(&mut self, comparison: &tree::Comparison, value: Option<f64>) {
-        let Some(value) = value else { return };
+    fn note_expectation(&mut self, comparison: &tree::Comparison, amount: Option<Amount>) {
+        let Some(amount) = amount else { return };
         let (sign, place) = (&comparison.operator.text, comparison.span);
         self.origins.push(FieldOrigin {
             path: format!("expect.{}", comparison.left.text()),
             value: format!("{sign} {}", self.slice(comparison.right.span).trim()),
-            means: format!("{sign} {value}"),
+            means: format!("{sign} {}", amount.number()),
             content: None,
             place: Some(place),
         });
@@ -100,23 +101,27 @@ impl Checker<'_> {
     }
 
     /// The number that is compared with; a share for metrics that are shares.
-    fn compared(&mut self, expr: &Expr, promised: Option<Promised>, evals: &[Option<Eval>]) -> Option<f64> {
-        let value = match expr.kind {
-            ExprKind::Int(value) => value as f64,
-            ExprKind::Float(value) | ExprKind::Ratio(value) => value,
-            ExprKind::Size(bytes) => bytes as f64,
-            ExprKind::Bad => return None,
-            _ => {
-                self.mention(expr.span);
-                self.sink.push(
-                    Diagnostic::at(Code::WrongType, expr.span, "a comparison takes a number", "not a number")
-                        .help("write for example `72%`, `276_720` or `2GiB`"),
-                );
-                return None;
-            }
-        };
+    fn compared(&mut self, expr: &Expr, promised: Option<Promised>, evals: &[Option<Eval>]) -> Option<Amount> {
+        let other = matches!(
+            expr.kind,
+            ExprKind::List(_)
+                | ExprKind::Call { .. }
+                | ExprKind::String(_)
+                | ExprKind::Bool(_)
+                | ExprKind::Range { .. }
+        );
+        if other {
+            self.mention(expr.span);
+            self.sink.push(
+                Diagnostic::at(Code::WrongType, expr.span, "a comparison takes a number", "not a number")
+                    .help("write for example `72%`, `276_720` or `2GiB`"),
+            );
+            return None;
+        }
+        let amount = self.amount(expr)?;
+        let value = amount.number();
         let size = matches!(promised, Some(Promised::Planned(quantity)) if quantity.is_size());
-        if matches!(expr.kind, ExprKind::Size(_)) && promised.is_some() && !size {
+        if matches!(amount, Amount::Size(_)) && promised.is_some() && !size {
             self.sink.push(
                 Diagnostic::at(Code::WrongType, expr.span, "this is no size", "a size in bytes")
                     .help("write a number, or compare `memory.training`"),
@@ -137,6 +142,15 @@ impl Checker<'_> {
             );
             return None;
         }
-        Some(value)
+        Some(amount)
+    }
+
+    /// The right side as it is written, and what it comes to where it is no plain number.
+    fn written(&self, expr: &Expr, amount: Amount) -> String {
+        let written = self.slice(expr.span).trim();
+        match expr.kind {
+            ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Ratio(_) | ExprKind::Size(_) => written.to_owned(),
+            _ => format!("{} ({written})", amount.text()),
+        }
     }
 }

@@ -38,6 +38,10 @@ impl Checker<'_> {
                 Layers::Range { start: start?, end: end?, inclusive: *inclusive }
             }
             ExprKind::Sum(terms) => {
+                if let Some(diagnostic) = self.range_before_sum(expr, terms) {
+                    self.sink.push(diagnostic);
+                    return None;
+                }
                 let terms: Vec<_> =
                     terms.iter().map(|(operator, term)| self.layer_term(*operator, term, expected)).collect();
                 Layers::Sum(terms.into_iter().collect::<Option<_>>()?)
@@ -56,6 +60,22 @@ impl Checker<'_> {
             }
         };
         Some(Value::Layers(layers))
+    }
+
+    /// `4..n-1`, which takes 1 from the range, where the range up to n - 1 is meant.
+    fn range_before_sum(&self, expr: &Expr, terms: &[(Operator, Expr)]) -> Option<Diagnostic> {
+        let [(_, Expr { kind: ExprKind::Range { end: Some(end), .. }, .. }), (_, number)] = terms else { return None };
+        if !self.is_number(number) {
+            return None;
+        }
+        self.mention(expr.span);
+        let last = end.span.to(number.span);
+        let meant = format!("({})", self.slice(last));
+        let diagnostic =
+            Diagnostic::at(Code::WrongType, last, "a number is no layer that a range can do without", "not layers")
+                .help(format!("put the end of the range into parentheses: `..{meant}`"))
+                .note("`..` is read before `+` and `-`, so that `0..4 + 8..12` are two ranges");
+        Some(diagnostic.fix(last, meant))
     }
 
     fn layer_term(

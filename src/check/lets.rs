@@ -109,12 +109,34 @@ impl Checker<'_> {
                 self.ambiguous(name, value, &path.text());
                 None
             }
+            ExprKind::Product(_) | ExprKind::Negation(_) => self.amount(value).map(|_| None),
+            ExprKind::Sum(terms) if terms.iter().any(|(_, term)| self.is_number(term)) => {
+                self.amount(value).map(|_| None)
+            }
+            ExprKind::Group(inner) => self.infer(name, inner),
             ExprKind::Sum(_) => {
                 let text = self.slice(value.span).to_owned();
                 self.ambiguous(name, value, &text);
                 None
             }
             _ => Some(None),
+        }
+    }
+
+    /// Whether an expression can only be a number.
+    pub(super) fn is_number(&self, expr: &Expr) -> bool {
+        match &expr.kind {
+            ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Ratio(_) | ExprKind::Size(_) => true,
+            ExprKind::Product(_) | ExprKind::Negation(_) => true,
+            ExprKind::Group(inner) => self.is_number(inner),
+            ExprKind::Sum(terms) => terms.iter().any(|(_, term)| self.is_number(term)),
+            ExprKind::Word(path) => match self.scope.resolve(path) {
+                Some((entry, [])) if !self.broken.contains(&entry.name.span) => {
+                    matches!(entry.declared, Declared::Let { value, .. } if self.is_number(value))
+                }
+                _ => false,
+            },
+            _ => false,
         }
     }
 
@@ -183,35 +205,49 @@ impl Checker<'_> {
 
     /// The value of a `let`, read as the type that is wanted where it is used.
     pub(super) fn let_value(&mut self, path: &Path, expected: Expected<'_>) -> Option<Spanned<Value>> {
+        let fits = |declared: Type| {
+            declared == expected.holds
+                || (declared == Type::Int && matches!(expected.holds, Type::Float | Type::Ratio | Type::Clip))
+                || (declared == Type::Float && matches!(expected.holds, Type::Ratio | Type::Clip))
+                || (declared == Type::String && matches!(expected.holds, Type::Template | Type::Pattern))
+        };
+        self.through_let(path, fits, expected, |checker, value| checker.evaluate(value, expected))
+    }
+
+    /// What `read` makes of the value of a `let`, whose type, where it is said, must fit; errors in it say where it is
+    /// used.
+    pub(super) fn through_let<T>(
+        &mut self,
+        path: &Path,
+        fits: impl Fn(Type) -> bool,
+        expected: Expected<'_>,
+        read: impl FnOnce(&mut Self, &Expr) -> Option<T>,
+    ) -> Option<T> {
         let (entry, _) = self.scope.resolve(path)?;
         let Declared::Let { type_name, value } = entry.declared else { return None };
         let leads_back = self.active.iter().any(|active| active.span == entry.name.span);
         if leads_back || self.broken.contains(&entry.name.span) {
             return None;
         }
-        if let Some(declared) = type_name.and_then(|word| Type::find(&word.text)) {
-            let fits = declared == expected.holds
-                || (declared == Type::Int && matches!(expected.holds, Type::Float | Type::Ratio | Type::Clip))
-                || (declared == Type::Float && matches!(expected.holds, Type::Ratio | Type::Clip))
-                || (declared == Type::String && matches!(expected.holds, Type::Template | Type::Pattern));
-            if !fits {
-                let (wanted, found) = (expected.holds.with_article(), declared.with_article());
-                self.sink.push(
-                    Diagnostic::at(
-                        Code::WrongType,
-                        path.span,
-                        format!("{} takes {wanted}, found {found}", expected.what),
-                        format!("`{}` is {found}", path.text()),
-                    )
-                    .label(entry.name.span, "declared here")
-                    .help(format!("write for example `{}`", expected.holds.example())),
-                );
-                return None;
-            }
+        if let Some(declared) = type_name.and_then(|word| Type::find(&word.text))
+            && !fits(declared)
+        {
+            let (wanted, found) = (expected.holds.with_article(), declared.with_article());
+            self.sink.push(
+                Diagnostic::at(
+                    Code::WrongType,
+                    path.span,
+                    format!("{} takes {wanted}, found {found}", expected.what),
+                    format!("`{}` is {found}", path.text()),
+                )
+                .label(entry.name.span, "declared here")
+                .help(format!("write for example `{}`", expected.holds.example())),
+            );
+            return None;
         }
         let (before, outermost) = (self.sink.len(), self.active.is_empty());
         self.active.push(entry.name.clone());
-        let found = self.evaluate(value, expected);
+        let found = read(self, value);
         self.active.pop();
         if outermost {
             self.sink.label_from(before, path.span, &format!("`{}` is used here", path.text()));

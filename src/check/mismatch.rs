@@ -188,6 +188,8 @@ pub fn describe(expr: &Expr) -> String {
         ExprKind::Range { .. } => "a range".into(),
         ExprKind::Slice { .. } => "a slice".into(),
         ExprKind::Sum(_) => "a sum".into(),
+        ExprKind::Product(_) | ExprKind::Negation(_) => "a computed number".into(),
+        ExprKind::Group(inner) => describe(inner),
         ExprKind::Bad => "nothing".into(),
     }
 }

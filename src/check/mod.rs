@@ -2,6 +2,7 @@
 //!
 //! Checking always finishes: what is wrong is reported, and the rest is checked all the same.
 
+mod arithmetic;
 mod canonical;
 mod choices;
 mod cycles;

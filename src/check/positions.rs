@@ -59,12 +59,16 @@ impl Checker<'_> {
         Some(all)
     }
 
-    /// The segments of one term: one of its own, or those of a `let`.
+    /// The segments of one term: one of its own, or those of a `let` or of parentheses.
     fn term(&mut self, expr: &Expr, expected: Expected<'_>) -> Option<Vec<Spanned<Segment>>> {
         match &expr.kind {
             ExprKind::Word(path) if self.is_let(path, Type::Positions) => match self.let_value(path, expected)?.value {
                 Value::Positions(segments) => Some(segments),
                 _ => None,
+            },
+            ExprKind::Group(inner) => match &inner.kind {
+                ExprKind::Sum(terms) => self.sum(terms, expected),
+                _ => self.term(inner, expected),
             },
             _ => self.segment(expr, expected).map(|segment| vec![Spanned::new(segment, expr.span)]),
         }

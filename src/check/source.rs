@@ -74,6 +74,9 @@ impl Checker<'_> {
     }
 
     fn slice_step(&mut self, range: &Expr) -> Option<Step> {
+        if let ExprKind::Group(inner) = &range.kind {
+            return self.slice_step(inner);
+        }
         let ExprKind::Range { start, end, inclusive } = &range.kind else {
             if !matches!(range.kind, ExprKind::Bad) {
                 self.sink.push(

@@ -29,12 +29,18 @@ pub fn substitute(expr: &Expr, known: &[(String, Expr)]) -> Expr {
         },
         ExprKind::Slice { base, range } => ExprKind::Slice { base: boxed(base), range: boxed(range) },
         ExprKind::Sum(terms) => ExprKind::Sum(terms.iter().map(|(operator, term)| (*operator, inner(term))).collect()),
-        kind => kind.clone(),
+        ExprKind::Product(factors) => {
+            ExprKind::Product(factors.iter().map(|(operator, factor)| (*operator, inner(factor))).collect())
+        }
+        ExprKind::Negation(negated) => ExprKind::Negation(boxed(negated)),
+        ExprKind::Group(grouped) => ExprKind::Group(boxed(grouped)),
+        ExprKind::Int(_)
+        | ExprKind::Float(_)
+        | ExprKind::Ratio(_)
+        | ExprKind::Size(_)
+        | ExprKind::String(_)
+        | ExprKind::Bool(_)
+        | ExprKind::Bad => expr.kind.clone(),
     };
     Expr { kind, span: expr.span }
-}
-
-/// A computed number, to six significant digits: the same on every machine.
-pub fn rounded(value: f64) -> f64 {
-    format!("{value:.5e}").parse().unwrap_or(value)
 }

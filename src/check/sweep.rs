@@ -1,12 +1,13 @@
 //! `sweep { … }` and `--set`: from one experiment to its points.
 
 use super::Checker;
+use super::arithmetic::rounded;
 use super::evaluate::Expected;
 use super::place::Place;
 use super::schema::{self, Bound};
 use super::scope::Declared;
 use super::spec::{FieldOrigin, PointValue};
-use super::substitute::{rounded, substitute};
+use super::substitute::substitute;
 use super::types::Type;
 use super::value::Value;
 use crate::diag::{Code, Diagnostic};
@@ -228,9 +229,8 @@ impl Checker<'_> {
                     Err(())
                 }
                 items => {
-                    let setting =
-                        |item: &Expr| Setting { value: item.clone(), text: self.slice(item.span).trim().to_owned() };
-                    Ok(Some(items.iter().map(setting).collect()))
+                    let settings: Result<Vec<Setting>, ()> = items.iter().map(|item| self.setting(item)).collect();
+                    settings.map(Some)
                 }
             },
             ExprKind::Range { start: Some(start), end: Some(end), inclusive } if holds == Type::Int => {
@@ -279,6 +279,18 @@ impl Checker<'_> {
             },
             _ => Ok(None),
         }
+    }
+}
+
+impl Checker<'_> {
+    /// One value of a list; of a number what it comes to.
+    fn setting(&mut self, item: &Expr) -> Result<Setting, ()> {
+        let literal = matches!(item.kind, ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Ratio(_));
+        if !literal && self.is_number(item) {
+            let amount = self.amount(item).ok_or(())?;
+            return Ok(number(amount.literal(), amount.text(), item.span));
+        }
+        Ok(Setting { value: item.clone(), text: self.slice(item.span).trim().to_owned() })
     }
 }
 

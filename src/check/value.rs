@@ -14,6 +14,8 @@ pub enum Value {
     Int(i64),
     Float(f64),
     Bool(bool),
+    /// In bytes.
+    Size(u64),
     Text(String),
     List(Vec<Spanned<Value>>),
     /// A word or a call of the table of forms.
@@ -79,11 +81,12 @@ impl Value {
         }
     }
 
-    /// The number, of an int, float or ratio.
+    /// The number, of an int, float, ratio or size.
     pub fn as_number(&self) -> Option<f64> {
         match self {
             Value::Int(value) => Some(*value as f64),
             Value::Float(value) => Some(*value),
+            Value::Size(bytes) => Some(*bytes as f64),
             _ => None,
         }
     }

@@ -213,6 +213,13 @@ impl Sink {
         }
     }
 
+    /// Adds a note to every finding from number `first` on that has none.
+    pub fn note_from(&mut self, first: usize, text: &str) {
+        self.found.iter_mut().skip(first).for_each(|diagnostic| {
+            diagnostic.note.get_or_insert_with(|| text.to_owned());
+        });
+    }
+
     /// Keeps the value, or its error.
     pub fn keep<T>(&mut self, result: Result<T>) -> Option<T> {
         result.map_err(|diagnostic| self.push(*diagnostic)).ok()

@@ -189,6 +189,12 @@ pub enum ExprKind {
     Slice { base: Box<Expr>, range: Box<Expr> },
     /// `f3 + l3`: a whole chain of `+` and `-`, flat; the first term's operator is [`Operator::Add`].
     Sum(Vec<(Operator, Expr)>),
+    /// `2 * rank / 3`: a whole chain of `*` and `/`, flat; the first factor's operator is [`Scaling::Times`].
+    Product(Vec<(Scaling, Expr)>),
+    /// `-held_out`; the minus of a number is part of the number.
+    Negation(Box<Expr>),
+    /// `(a + b)`
+    Group(Box<Expr>),
     /// Already reported.
     Bad,
 }
@@ -198,6 +204,13 @@ pub enum ExprKind {
 pub enum Operator {
     Add,
     Subtract,
+}
+
+/// The operator in front of a factor of a [`ExprKind::Product`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scaling {
+    Times,
+    Divided,
 }
 
 /// One argument of a call: `8` or `max_tokens: 8`.

@@ -1,7 +1,9 @@
 //! A tree as compact text, one node a line, every node with its place.
 
 use reftc::source::{SourceFile, Span};
-use reftc::syntax::tree::{Argument, Block, Entry, Expr, ExprKind, File, Ident, Item, ItemKind, Operator, Path};
+use reftc::syntax::tree::{
+    Argument, Block, Entry, Expr, ExprKind, File, Ident, Item, ItemKind, Operator, Path, Scaling,
+};
 
 /// Dumps a file; `source` gives the lines and columns.
 pub fn dump(file: &File, source: &SourceFile) -> String {
@@ -133,6 +135,14 @@ impl Dump<'_> {
                 };
                 format!("{{{}}}", terms.iter().map(term).collect::<Vec<_>>().join(" "))
             }
+            ExprKind::Product(factors) => {
+                let factor = |(operator, factor): &(Scaling, Expr)| {
+                    format!("{} {}", if *operator == Scaling::Times { "*" } else { "/" }, self.expr(factor))
+                };
+                format!("{{{}}}", factors.iter().map(factor).collect::<Vec<_>>().join(" "))
+            }
+            ExprKind::Negation(operand) => format!("negative {}", self.expr(operand)),
+            ExprKind::Group(inner) => format!("({})", self.expr(inner)),
             ExprKind::Bad => "bad".to_owned(),
         };
         format!("{text}{}", self.place(expr.span))

@@ -67,6 +67,7 @@ pub fn notes(holds: Type) -> &'static [(&'static str, &'static str)] {
         Type::Split => &[("DATA.train, DATA.validation, DATA.test", "the rows of a data block")],
         Type::Bool => &[("true, false", "yes or no")],
         Type::Ratio => &[("10%, 0.1", "a share")],
+        Type::Size => &[("512MiB, 4GiB, 2GB", "bytes, by powers of 2 or of 10")],
         _ => &[],
     }
 }

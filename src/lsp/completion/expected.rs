@@ -40,7 +40,8 @@ impl Expected {
         let entry = cursor.block_entry();
         let nested = !cursor.inside().is_empty();
         let first = entry.split_whitespace().next().unwrap_or_default();
-        if !entry.contains('=') && !nested && cursor.string.is_none() {
+        let compares = block.flatten().is_some_and(|block| block.name == "expect") && entry.contains(['<', '>']);
+        if !entry.contains('=') && !compares && !nested && cursor.string.is_none() {
             let words = entry.split_whitespace().count() + usize::from(entry.ends_with(char::is_whitespace));
             return match block {
                 None if entry.contains(" extends ") => Expected::Experiment,
@@ -53,7 +54,7 @@ impl Expected {
         let holds = match block {
             None => declared(first, entry),
             // The right side of a comparison is a number.
-            Some(Some(block)) if block.name == "expect" => return Expected::Nothing,
+            Some(Some(block)) if block.name == "expect" => Some(Type::Float),
             Some(block) => field(block, first, entry),
         };
         value(holds, cursor)

@@ -164,6 +164,7 @@ fn type_of(value: &Expr) -> Option<Type> {
         ExprKind::Int(_) => Some(Type::Int),
         ExprKind::Float(_) => Some(Type::Float),
         ExprKind::Ratio(_) => Some(Type::Ratio),
+        ExprKind::Size(_) => Some(Type::Size),
         ExprKind::Bool(_) => Some(Type::Bool),
         ExprKind::String(_) => Some(Type::String),
         ExprKind::Slice { .. } | ExprKind::Method { .. } => Some(Type::Source),

@@ -2,7 +2,7 @@
 
 use super::{Printer, STEP, WIDTH, last_width};
 use crate::source::Span;
-use crate::syntax::tree::{Argument, Expr, ExprKind, Operator};
+use crate::syntax::tree::{Argument, Expr, ExprKind, Operator, Scaling};
 
 /// An element of brackets: a value with or without a name.
 #[derive(Clone, Copy)]
@@ -42,7 +42,10 @@ impl<'t> Printer<'t> {
                 format!("{}{}{}", side(start), if *inclusive { "..=" } else { ".." }, side(end))
             }
             ExprKind::Slice { base, range } => format!("{}[{}]", self.flat_text(base), self.flat_text(range)),
-            ExprKind::Sum(terms) => self.sum(terms),
+            ExprKind::Sum(terms) => self.chain(terms, |operator| joiner(terms, operator)),
+            ExprKind::Product(factors) => self.chain(factors, sign),
+            ExprKind::Negation(inner) => format!("-{}", self.flat_text(inner)),
+            ExprKind::Group(inner) => format!("({})", self.flat_text(inner)),
             _ => self.source(expr.span).replace("\r\n", "\n"),
         }
     }
@@ -55,13 +58,32 @@ impl<'t> Printer<'t> {
         arguments.iter().map(argument).collect::<Vec<_>>().join(", ")
     }
 
-    fn sum(&self, terms: &[(Operator, Expr)]) -> String {
+    /// Parts with what `between` gives for their operators between them.
+    fn chain<O: Copy>(&self, parts: &[(O, Expr)], between: impl Fn(O) -> &'static str) -> String {
         let mut out = String::new();
-        for (index, (operator, term)) in terms.iter().enumerate() {
+        for (index, (operator, part)) in parts.iter().enumerate() {
             if index > 0 {
-                out.push_str(joiner(terms, *operator));
+                out.push_str(between(*operator));
             }
-            out.push_str(&self.flat_text(term));
+            out.push_str(&self.flat_text(part));
+        }
+        out
+    }
+
+    fn broken_chain<O: Copy>(
+        &mut self,
+        parts: &[(O, Expr)],
+        between: impl Fn(O) -> &'static str,
+        indentation: usize,
+        column: usize,
+    ) -> String {
+        let mut out = String::new();
+        for (index, (operator, part)) in parts.iter().enumerate() {
+            if index > 0 {
+                out.push_str(between(*operator));
+            }
+            let column = end_column(&out, column);
+            out.push_str(&self.broken(part, indentation, column));
         }
         out
     }
@@ -112,17 +134,14 @@ impl<'t> Printer<'t> {
                 let end = end.as_ref().map_or(String::new(), |end| self.broken(end, indentation, column));
                 format!("{start}{dots}{end}")
             }
-            ExprKind::Sum(terms) => {
-                let mut out = String::new();
-                for (index, (operator, term)) in terms.iter().enumerate() {
-                    if index > 0 {
-                        out.push_str(joiner(terms, *operator));
-                    }
-                    let column = end_column(&out, column);
-                    out.push_str(&self.broken(term, indentation, column));
-                }
-                out
+            ExprKind::Sum(terms) => self.broken_chain(terms, |operator| joiner(terms, operator), indentation, column),
+            ExprKind::Product(factors) => self.broken_chain(factors, sign, indentation, column),
+            ExprKind::Negation(inner) => format!("-{}", self.broken(inner, indentation, column + 1)),
+            ExprKind::Group(inner) if self.comments.any_in(expr.span) => {
+                let element = Element { name: None, value: inner, span: inner.span };
+                self.brackets("(", &[element], ")", expr.span, indentation)
             }
+            ExprKind::Group(inner) => format!("({})", self.broken(inner, indentation, column + 1)),
             _ => self.flat_text(expr),
         }
     }
@@ -157,6 +176,8 @@ impl<'t> Printer<'t> {
 
     /// Elements one a line, or as many as fit where all are short.
     fn brackets(&mut self, opener: &str, elements: &[Element], closer: &str, span: Span, indentation: usize) -> String {
+        // A comma would make a list of the value in parentheses.
+        let comma = if opener == "(" { "" } else { "," };
         let inner = indentation + STEP;
         let mut lines = vec![opener.to_owned()];
         let short = |element: &Element| element.name.is_none() && is_short(&element.value.kind);
@@ -173,7 +194,7 @@ impl<'t> Printer<'t> {
                 }
                 let name = element.name.map_or(String::new(), |name| format!("{name}: "));
                 let value = self.broken(element.value, inner, inner + name.len() + 1);
-                lines.push(format!("{:inner$}{name}{value},", ""));
+                lines.push(format!("{:inner$}{name}{value}{comma}", ""));
             }
         }
         self.inner_comments(span.end as usize, inner, &mut lines);
@@ -240,6 +261,9 @@ impl<'t> Printer<'t> {
                 start.iter().chain(end).map(|side| self.bracketed_comments(side)).sum()
             }
             ExprKind::Sum(terms) => terms.iter().map(|(_, term)| self.bracketed_comments(term)).sum(),
+            ExprKind::Product(factors) => factors.iter().map(|(_, factor)| self.bracketed_comments(factor)).sum(),
+            ExprKind::Negation(inner) => self.bracketed_comments(inner),
+            ExprKind::Group(_) => inside(expr.span),
             _ => 0,
         }
     }
@@ -252,6 +276,13 @@ fn joiner(terms: &[(Operator, Expr)], operator: Operator) -> &'static str {
         Operator::Add if tight => "+",
         Operator::Add => " + ",
         Operator::Subtract => " - ",
+    }
+}
+
+fn sign(operator: Scaling) -> &'static str {
+    match operator {
+        Scaling::Times => " * ",
+        Scaling::Divided => " / ",
     }
 }
 

@@ -34,6 +34,30 @@ impl Builder<'_> {
         }
     }
 
+    /// `(…)` around one value.
+    pub(super) fn group(&mut self, pair: Pair, span: Span) -> ExprKind {
+        let text = pair.as_str();
+        let Some(mut elements) = self.deeper(span, |builder| builder.elements(pair)) else { return ExprKind::Bad };
+        match elements.pop() {
+            Some(only) if elements.is_empty() && !ends_in_comma(text) => ExprKind::Group(Box::new(only)),
+            None => {
+                self.sink.push(
+                    Diagnostic::at(Code::UnexpectedText, span, "there is no value in these parentheses", "no value")
+                        .help("write a value, or a list such as `[1, 2]`"),
+                );
+                ExprKind::Bad
+            }
+            Some(_) => {
+                self.sink.push(
+                    Diagnostic::at(Code::UnexpectedText, span, "a list stands in `[…]`", "these are parentheses")
+                        .help("write a list as `[1, 2]`")
+                        .maybe_fix(span, tuple(text)),
+                );
+                ExprKind::Bad
+            }
+        }
+    }
+
     /// The elements of `[…]`, for a list or a slice.
     pub(super) fn elements(&mut self, pair: Pair) -> Vec<Expr> {
         self.check_brackets(&pair);
@@ -154,4 +178,16 @@ impl Builder<'_> {
             );
         }
     }
+}
+
+/// `(3,)`, a list of one in Python.
+fn ends_in_comma(text: &str) -> bool {
+    text.trim_end_matches(')').trim_end().ends_with(',')
+}
+
+/// `[1, 2]` for `(1, 2)`, where nothing else is in the way.
+fn tuple(text: &str) -> Option<String> {
+    let inner = text.strip_prefix('(')?.strip_suffix(')')?;
+    let simple = inner.contains(',') && !inner.contains(['(', ')', '[', ']', '{', '}', '"', ':', '/']);
+    simple.then(|| format!("[{}]", inner.trim_end_matches([',', ' '])))
 }

@@ -109,11 +109,6 @@ impl Builder<'_> {
             }
             Some('{') => Diagnostic::at(Code::UnexpectedText, span, "a value cannot be a block", "expected a value")
                 .help("write a list such as `[1, 2]`, or a call such as `greedy(max_tokens: 8)`"),
-            Some('(') => {
-                Diagnostic::at(Code::UnexpectedText, span, "parentheses only follow the name of a call", "no value")
-                    .help("leave out the parentheses, or write `name(…)`")
-                    .maybe_fix(span, tuple(text))
-            }
             Some(';') => {
                 let commas = (!text.contains(['"', '\n'])).then(|| text.replace(';', ","));
                 Diagnostic::at(Code::UnexpectedText, span, "values stand apart by `,`, not by `;`", "expected `,`")
@@ -128,7 +123,7 @@ impl Builder<'_> {
                     .help(format!("write `[..{}]`", shorten(end)))
                     .maybe_fix(span, whole.then(|| format!("..{end}")))
             }
-            Some('-') => Diagnostic::at(Code::UnexpectedText, span, "only a number can be negative", "no number")
+            Some('-') => Diagnostic::at(Code::UnexpectedText, span, "nothing follows the `-`", "no number")
                 .help("write a number such as `-200`, or `a - b`"),
             _ => Diagnostic::at(
                 Code::UnexpectedText,
@@ -287,13 +282,6 @@ pub(super) fn unknown_declaration(span: Span, word: &str) -> Diagnostic {
     }
 }
 
-/// `[1, 2]` for `(1, 2)`, where nothing else is in the way.
-fn tuple(text: &str) -> Option<String> {
-    let inner = text.strip_prefix('(')?.strip_suffix(')')?;
-    let simple = inner.contains(',') && !inner.contains(['(', ')', '[', ']', '{', '}', '"', ':']);
-    simple.then(|| format!("[{}]", inner.trim_end_matches([',', ' '])))
-}
-
 /// Where the `=` is missing in `let rate 3`: behind the name, or behind the keyword where there is no name.
 fn unmarked(keyword: &str, text: &str) -> Option<usize> {
     let rest = text.get(keyword.len()..)?;
@@ -312,7 +300,7 @@ fn after_value(span: Span, text: &str) -> Diagnostic {
     let message = format!("unexpected `{}` after the value", shorten(text));
     let diagnostic = Diagnostic::at(Code::UnexpectedText, span, message, "does not belong to the value");
     match text.chars().next() {
-        Some('*' | '/' | '%' | '^') => diagnostic.help("write the result: a spec does not calculate"),
+        Some('*' | '/' | '%' | '^') => diagnostic.help("write the result; what there is are `+`, `-`, `*` and `/`"),
         Some('{') => diagnostic.help("only declarations and sections have a block; remove it"),
         _ => diagnostic.help("end the value with a line break or `,`"),
     }

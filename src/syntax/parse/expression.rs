@@ -4,7 +4,7 @@ use super::{Builder, DEPTH_LIMIT, Pair, Rule};
 use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
 use crate::syntax::literal;
-use crate::syntax::tree::{Expr, ExprKind, Operator, Path};
+use crate::syntax::tree::{Expr, ExprKind, Operator, Path, Scaling};
 
 impl Builder<'_> {
     /// What stands behind `mark`, an `=` that ends at `after`; reports a value that is missing or cannot be read.
@@ -68,33 +68,66 @@ impl Builder<'_> {
 
     /// `expression` or `nested`: terms with `+` and `-` between them.
     pub(super) fn expression(&mut self, pair: Pair) -> Expr {
+        let of = |rule| if rule == Rule::minus { Operator::Subtract } else { Operator::Add };
+        self.chain(pair, Rule::plus, of, Self::range, ExprKind::Sum)
+    }
+
+    /// `product` or `nested_product`: factors with `*` and `/` between them.
+    fn product(&mut self, pair: Pair) -> Expr {
+        let of = |rule| if rule == Rule::divided { Scaling::Divided } else { Scaling::Times };
+        self.chain(pair, Rule::times, of, Self::factor, ExprKind::Product)
+    }
+
+    /// Parts with operators between them; a part alone is itself. `first` is the operator before the first part.
+    fn chain<O>(
+        &mut self,
+        pair: Pair,
+        first: Rule,
+        of: impl Fn(Rule) -> O,
+        build: impl Fn(&mut Self, Pair) -> Expr,
+        join: impl Fn(Vec<(O, Expr)>) -> ExprKind,
+    ) -> Expr {
         let span = self.span(&pair);
-        let mut terms = Vec::new();
-        let mut operator: Option<Pair> = None;
+        let mut parts = Vec::new();
+        let mut waiting: Option<Pair> = None;
+        let lost = |builder: &mut Self, operator: &Pair| {
+            builder.missing(operator.as_span().end(), operator.as_str().chars().next().unwrap_or('+'));
+            (of(operator.as_rule()), Expr { kind: ExprKind::Bad, span: builder.span(operator) })
+        };
         for part in self.without_comments(pair) {
             match part.as_rule() {
-                Rule::plus | Rule::minus => {
-                    if let Some(earlier) = operator.replace(part) {
-                        self.missing(earlier.as_span().end(), sign(&earlier));
-                        terms.push((of(&earlier), Expr { kind: ExprKind::Bad, span: self.span(&earlier) }));
+                Rule::plus | Rule::minus | Rule::times | Rule::divided => {
+                    if let Some(earlier) = waiting.replace(part) {
+                        parts.push(lost(self, &earlier));
                     }
                 }
-                Rule::range | Rule::nested_range => {
-                    let before = operator.take().map_or(Operator::Add, |pair| of(&pair));
-                    let term = self.range(part);
-                    terms.push((before, term));
+                _ => {
+                    let before = of(waiting.take().map_or(first, |operator| operator.as_rule()));
+                    parts.push((before, build(self, part)));
                 }
-                _ => {}
             }
         }
-        if let Some(last) = operator {
-            self.missing(last.as_span().end(), sign(&last));
-            terms.push((of(&last), Expr { kind: ExprKind::Bad, span: self.span(&last) }));
+        if let Some(last) = waiting {
+            parts.push(lost(self, &last));
         }
-        match terms.len() {
-            1 => terms.pop().map_or(Expr { kind: ExprKind::Bad, span }, |(_, only)| only),
-            _ => Expr { kind: ExprKind::Sum(terms), span },
+        match parts.len() {
+            1 => parts.pop().map_or(Expr { kind: ExprKind::Bad, span }, |(_, only)| only),
+            _ => Expr { kind: join(parts), span },
         }
+    }
+
+    /// An operand, or one with a `-` before it.
+    fn factor(&mut self, pair: Pair) -> Expr {
+        if !matches!(pair.as_rule(), Rule::negation | Rule::nested_negation) {
+            return self.operand(pair);
+        }
+        let span = self.span(&pair);
+        let operand = self.without_comments(pair).into_iter().find(|part| part.as_rule() != Rule::minus);
+        let kind = match operand {
+            Some(operand) => ExprKind::Negation(Box::new(self.operand(operand))),
+            None => ExprKind::Bad,
+        };
+        Expr { kind, span }
     }
 
     fn range(&mut self, pair: Pair) -> Expr {
@@ -104,9 +137,9 @@ impl Builder<'_> {
             if part.as_rule() == Rule::dots {
                 dots = Some(part.as_str() == "..=");
             } else if dots.is_none() {
-                start = Some(self.operand(part));
+                start = Some(self.product(part));
             } else {
-                end = Some(Box::new(self.operand(part)));
+                end = Some(Box::new(self.product(part)));
             }
         }
         match (dots, start) {
@@ -154,6 +187,7 @@ impl Builder<'_> {
         let kind = match pair.as_rule() {
             Rule::number => self.number(&pair),
             Rule::list => self.deeper(span, |builder| ExprKind::List(builder.elements(pair))).unwrap_or(ExprKind::Bad),
+            Rule::group => self.group(pair, span),
             Rule::call => self.call(pair),
             _ => self.string(&pair),
         };
@@ -290,12 +324,4 @@ impl Builder<'_> {
             }
         }
     }
-}
-
-fn of(pair: &Pair) -> Operator {
-    if pair.as_rule() == Rule::minus { Operator::Subtract } else { Operator::Add }
-}
-
-fn sign(pair: &Pair) -> char {
-    if pair.as_rule() == Rule::minus { '-' } else { '+' }
 }
