@@ -5,13 +5,14 @@ use super::choices::WrittenChoices;
 use super::data::DataDeclaration;
 use super::experiment::Names;
 use super::fields::Fields;
-use super::gold::Judged;
+use super::lints::unscorable_gold::Judged;
 use super::names::is_split_field;
 use super::spec::{Eval, When};
 use super::split::{SplitContext, Use, missing_split, unknown_split};
 use super::value::{TemplateValue, Value};
 use crate::data::answer::Extractor;
 use crate::data::metric::Metric;
+use crate::data::report::Count;
 use crate::diag::{Code, Diagnostic};
 use crate::source::Spanned;
 use crate::syntax::tree::{Ident, Section};
@@ -104,9 +105,10 @@ impl Checker<'_> {
         };
         let checked = self.split_facts(&data, &split, gold.as_ref(), context, wanted);
         let answer = answer?;
-        if let Some(trained) = trained {
-            self.overlap(trained, &data, &split, fields.get("on")?.span);
-        }
+        let trained_rows = match trained {
+            Some(trained) => self.overlap(trained, &data, &split, fields.get("on")?.span),
+            None => Count::default(),
+        };
         if let (Some(checked), Use::Generation, Some(written)) = (&checked, wanted, fields.get("answer")) {
             let label = format!("`{}.{}`", data.name.text, split.value);
             let judged = Judged { answer: written.span, gold: gold.as_ref(), target: data.target.as_ref() };
@@ -132,6 +134,7 @@ impl Checker<'_> {
             metric,
             baseline: fields.flag("baseline")?,
             batch: fields.count("batch")?,
+            trained_rows,
         })
     }
 
