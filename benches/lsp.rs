@@ -2,6 +2,8 @@
 //! with a warm cache.
 //!
 //!     cargo bench --bench lsp
+//!
+//! Where `REFTC_SMOLLM2_GGUF` names that model, also with its tokenizer of 49 152 tokens.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 use lsp_server::{Message, Notification, Request};
@@ -20,16 +22,20 @@ const KEYSTROKES: usize = 100;
 const CHECKS: usize = 20;
 const EXPERIMENTS: usize = 11;
 
+/// Where is typed, behind which words, and whether every other keystroke deletes: a number of one experiment, and the template of all rows,
+/// which are tokenised anew each time.
+const PLACES: [(&str, &str, bool); 2] = [("a rank", "rank      = 5", true), ("a template", "worth a visit", false)];
+
 /// Some 300 lines: one task, and experiments of different ranks.
-fn spec(data: &Path) -> String {
+fn spec(model: &str, data: &Path) -> String {
     let mut text = format!(
-        "model tiny = embedded(\"tiny\")\n\ndata reviews {{\n  train  = jsonl(\"{0}/train.jsonl\")\n  test   = jsonl(\"{0}/test.jsonl\")\n  \
+        "model frozen = {model}\n\ndata reviews {{\n  train  = jsonl(\"{data}/train.jsonl\")\n  test   = jsonl(\"{data}/test.jsonl\")\n  \
          prompt = \"Review: {{review}}\\nQuestion: Is it worth a visit?\\nAnswer:\"\n  target = \" {{label}}\"\n}}\n",
-        data.display()
+        data = data.display()
     );
     for number in 1..=EXPERIMENTS {
         text.push_str(&format!(
-            "\n/// Rank {number}.\nexperiment rank_{number} {{\n  model = tiny\n  data  = reviews\n  seed  = 42\n\n  intervene edit = loreft {{\n    \
+            "\n/// Rank {number}.\nexperiment rank_{number} {{\n  model = frozen\n  data  = reviews\n  seed  = 42\n\n  intervene edit = loreft {{\n    \
              layers    = all\n    positions = f3+l3\n    tied      = true\n    rank      = {number}\n  }}\n\n  train {{\n    epochs   = 3\n    \
              batch    = 32\n    lr       = 2e-3\n    schedule = linear(warmup: 10%)\n  }}\n\n  eval test {{\n    on     = reviews.test\n    \
              decode = greedy(max_tokens: 4)\n    metric = exact_match\n  }}\n}}\n"
@@ -41,16 +47,22 @@ fn spec(data: &Path) -> String {
 fn main() {
     let folder = tempfile::tempdir().unwrap();
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart/data");
-    let text = spec(&data);
-    let path = folder.path().join("spec.reft");
-    std::fs::write(&path, &text).unwrap();
-    println!("a spec of {} lines and {EXPERIMENTS} experiments; medians", text.lines().count());
-    println!("keystroke to findings   {:8.2} ms", milliseconds(keystrokes(folder.path(), &path, &text)));
-    println!("check, warm cache       {:8.2} ms", milliseconds(checks(folder.path(), &path)));
+    let real = std::env::var("REFTC_SMOLLM2_GGUF").ok().map(|path| format!("gguf({path:?})"));
+    for model in std::iter::once("embedded(\"tiny\")".to_owned()).chain(real) {
+        let text = spec(&model, &data);
+        let path = folder.path().join("spec.reft");
+        std::fs::write(&path, &text).unwrap();
+        println!("{model}: a spec of {} lines and {EXPERIMENTS} experiments; medians", text.lines().count());
+        for (place, words, deletes) in PLACES {
+            let time = keystrokes(folder.path(), &path, &text, (words, deletes));
+            println!("  keystroke in {place:<10} {:8.2} ms", milliseconds(time));
+        }
+        println!("  check, warm cache      {:8.2} ms", milliseconds(checks(folder.path(), &path)));
+    }
 }
 
-/// A server process; a digit of one rank is typed and deleted in turn.
-fn keystrokes(folder: &Path, path: &Path, text: &str) -> Duration {
+/// A server process; a digit is typed behind these words, and deleted in turn or not.
+fn keystrokes(folder: &Path, path: &Path, text: &str, (words, deletes): (&str, bool)) -> Duration {
     let mut server = Command::new(env!("CARGO_BIN_EXE_reftc"))
         .args(["lsp", "--offline"])
         .env("REFTC_CACHE", folder.join("cache"))
@@ -80,15 +92,14 @@ fn keystrokes(folder: &Path, path: &Path, text: &str) -> Duration {
     send(notify("textDocument/didOpen", json!({ "textDocument": document })));
     receive(&findings(json!(0)));
 
-    let line = text.lines().position(|line| line.contains("rank      = 5")).unwrap();
-    let column = text.lines().nth(line).unwrap().len();
+    let (line, column) =
+        text.lines().enumerate().find_map(|(line, text)| Some((line, text.find(words)? + words.len()))).unwrap();
     let place = |column: usize| json!({ "line": line, "character": column });
     let mut times = Vec::new();
     for version in 1..=KEYSTROKES {
-        let typed = version % 2 == 1;
-        let change = match typed {
-            true => json!({ "range": { "start": place(column), "end": place(column) }, "text": "0" }),
-            false => json!({ "range": { "start": place(column), "end": place(column + 1) }, "text": "" }),
+        let change = match deletes && version % 2 == 0 {
+            false => json!({ "range": { "start": place(column), "end": place(column) }, "text": "0" }),
+            true => json!({ "range": { "start": place(column), "end": place(column + 1) }, "text": "" }),
         };
         let start = Instant::now();
         let document = json!({ "uri": uri, "version": version });

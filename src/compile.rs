@@ -1,13 +1,14 @@
 //! From the path of a spec to what it says: every file read, parsed and checked. Commands, editors and tests all go through here.
 
 pub mod expectations;
+pub mod outline;
 
 use crate::check::allowed::Allowed;
 use crate::check::modules::{Modules, near_spec};
 use crate::check::spec::{Expectation, Promised};
 use crate::check::{self, Spec};
 use crate::diag::{Code, Diagnostic, Result, Severity, in_order, reason};
-use crate::plan::{self, Means, Plan};
+use crate::plan::{self, Field, Means, Plan};
 use crate::source::{FileId, Sources};
 use crate::syntax;
 use crate::world::World;
@@ -35,7 +36,12 @@ impl Compiled {
 
     /// The plan of the spec, to be run by these means; only of use without errors.
     pub fn plan(&self, means: Means) -> Plan {
-        plan::lower(&self.spec, means)
+        let mut plan = plan::lower(&self.spec, means);
+        for (planned, checked) in plan.experiments.iter_mut().zip(&self.spec.experiments) {
+            let weights = planned.model.weights.as_deref();
+            planned.fields = checked.origins.iter().map(|origin| Field::new(origin, weights, &self.sources)).collect();
+        }
+        plan
     }
 
     /// The text of the spec as it was read.

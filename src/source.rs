@@ -88,6 +88,13 @@ impl Sources {
         FileId(u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX))
     }
 
+    /// The same files under other names.
+    #[must_use]
+    pub fn renamed(mut self, name: impl Fn(&Path) -> PathBuf) -> Self {
+        self.files.iter_mut().for_each(|file| file.path = name(&file.path));
+        self
+    }
+
     /// The file of that number; `None` for a number that this set did not give out.
     pub fn file(&self, id: FileId) -> Option<&SourceFile> {
         self.files.get(id.0 as usize)
@@ -97,6 +104,21 @@ impl Sources {
     pub fn text(&self, span: Span) -> &str {
         self.file(span.file).and_then(|file| file.text.get(span.range())).unwrap_or("")
     }
+}
+
+/// The path that leads to `path` from a folder; `path` itself where the way is not known.
+pub fn relative_to(path: &Path, folder: &Path) -> PathBuf {
+    let (path, folder) = (without_detours(path), without_detours(folder));
+    let (mut to, mut from) = (path.components().peekable(), folder.components().peekable());
+    while to.peek().is_some() && to.peek() == from.peek() {
+        to.next();
+        from.next();
+    }
+    let rest: Vec<Component<'_>> = from.collect();
+    if path.has_root() != folder.has_root() || rest.iter().any(|part| !matches!(part, Component::Normal(_))) {
+        return path;
+    }
+    rest.iter().map(|_| Component::ParentDir).chain(to).collect()
 }
 
 /// A path without `.` and without `x/..`, so that one file has one name.
@@ -112,4 +134,28 @@ pub fn without_detours(path: &Path) -> PathBuf {
         }
     }
     tidy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_told_from_a_folder() {
+        for (path, folder, expected) in [
+            ("specs/data/train.json", "specs", "data/train.json"),
+            ("specs/../data/train.json", "specs", "../data/train.json"),
+            ("data/train.json", "", "data/train.json"),
+            ("../data/train.json", "../specs", "../data/train.json"),
+            ("/a/b/c", "/a/d", "../b/c"),
+            ("/a/b", "specs", "/a/b"),
+            ("data", "../specs", "data"),
+        ] {
+            assert_eq!(
+                relative_to(Path::new(path), Path::new(folder)),
+                PathBuf::from(expected),
+                "{path} from {folder}"
+            );
+        }
+    }
 }

@@ -62,6 +62,11 @@ pub trait World: Sync {
         self.remember_bytes(kind, key, value.as_bytes());
     }
 
+    /// A folder of the user's cache, for files that other programs open; `None` where there is none.
+    fn cache_folder(&self) -> Option<PathBuf> {
+        None
+    }
+
     /// Every path asked for so far, sorted, those that are missing included.
     fn touched(&self) -> Vec<PathBuf>;
 }
@@ -143,6 +148,10 @@ impl World for RealWorld {
 
     fn remember_bytes(&self, kind: &str, key: &str, value: &[u8]) {
         self.cache.put_bytes(kind, key, value);
+    }
+
+    fn cache_folder(&self) -> Option<PathBuf> {
+        self.cache.folder().map(Path::to_path_buf)
     }
 
     fn touched(&self) -> Vec<PathBuf> {

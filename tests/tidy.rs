@@ -25,6 +25,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("store", &["check", "syntax", "execute", "report", "watch", "lsp", "cli"]),
     ("report", &["check", "syntax", "watch", "lsp", "cli"]),
     ("compile", &["execute", "watch", "lsp", "cli"]),
+    ("difference", &["check", "syntax", "execute", "store", "report", "watch", "lsp", "cli"]),
+    ("revision", &["check", "syntax", "plan", "execute", "store", "report", "watch", "lsp", "cli"]),
     ("watch", &["cli"]),
     ("lsp", &["cli"]),
 ];

@@ -5,6 +5,7 @@ use super::Checker;
 use super::data::DataDeclaration;
 use super::model::ModelDeclaration;
 use super::scope::Declared;
+use super::spec::FieldOrigin;
 use crate::source::Span;
 use crate::syntax::tree::{Block, Entry, Expr, ExprKind, Field, Ident};
 use std::collections::BTreeMap;
@@ -33,6 +34,23 @@ impl Checker<'_> {
     pub(super) fn change(&mut self, changes: Changes) {
         self.changes = changes;
         self.changed_data = BTreeMap::new();
+        self.changed_origins = BTreeMap::new();
+    }
+
+    /// The fields of a declaration, as the point has them.
+    pub(super) fn origins_of(&self, name: Span) -> &[FieldOrigin] {
+        let changed = self.changed_origins.get(&name);
+        changed.or_else(|| self.declared.get(&name)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Looks at a declaration with changes; its fields are kept apart from those of the declaration itself.
+    fn apart<T>(&mut self, name: Span, look: impl FnOnce(&mut Self) -> T) -> T {
+        let own = self.declared.remove(&name);
+        let found = look(self);
+        let changed = self.declared.remove(&name);
+        self.changed_origins.extend(changed.map(|origins| (name, origins)));
+        self.declared.extend(own.map(|origins| (name, origins)));
+        found
     }
 
     /// The model of that name as the point has it.
@@ -45,7 +63,7 @@ impl Checker<'_> {
         let Declared::Model { value, body } = entry.declared else { return None };
         let empty = Block { entries: Vec::new(), span: value.span };
         let body = with_fields(body.unwrap_or(&empty), self.changes.model.iter());
-        self.model_declaration(entry.name, value, Some(&body)).map(Rc::new)
+        self.apart(name.span, |checker| checker.model_declaration(entry.name, value, Some(&body))).map(Rc::new)
     }
 
     /// The data of that name as the point has it, looked at once for each point.
@@ -61,7 +79,7 @@ impl Checker<'_> {
         let entry = self.scope.declared_at(name.span)?;
         let Declared::Data { body } = entry.declared else { return None };
         let body = with_fields(body, self.changes.data.iter().filter(of_it).map(|(_, field)| field));
-        let data = self.data_declaration(entry.name, &body).map(Rc::new);
+        let data = self.apart(name.span, |checker| checker.data_declaration(entry.name, &body)).map(Rc::new);
         self.changed_data.insert(name.span, data.clone());
         data
     }

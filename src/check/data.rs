@@ -4,7 +4,6 @@ use super::Checker;
 use super::fields::Fields;
 use super::schema;
 use super::scope::Declared;
-use super::spec::FieldOrigin;
 use super::types::Type;
 use super::value::{Origin, TemplateValue, Value, WrittenSource};
 use crate::data::files::{digest_of, rows_of};
@@ -32,8 +31,6 @@ pub struct DataDeclaration {
     pub splits: BTreeMap<String, Option<SplitSource>>,
     /// A field that the block does not have may have been meant as a split.
     pub has_stray: bool,
-    /// Where its fields were set.
-    pub origins: Vec<FieldOrigin>,
 }
 
 /// One split of a data block.
@@ -84,7 +81,7 @@ impl Checker<'_> {
         let block = schema::block("data")?;
         let before = self.origins.len();
         let fields = self.fields(block, Some(body), name.span, None);
-        let origins = self.origins.split_off(before);
+        let mut origins = self.origins.split_off(before);
         let prompt = template(&fields, "prompt");
         let target = template(&fields, "target").and_then(|target| self.text_only(target, "the target"));
         let overlong = fields.word("overlong").map(|word| match word {
@@ -102,10 +99,15 @@ impl Checker<'_> {
                 _ if fields.is_attempted(field.name) => None,
                 _ => continue,
             };
+            let path = format!("data.{}.{}", name.text, field.name);
+            if let Some(origin) = origins.iter_mut().find(|origin| origin.path == path) {
+                origin.content = split.as_ref().map(|split: &SplitSource| split.table.digest.clone());
+            }
             splits.insert(field.name.to_owned(), split);
         }
+        self.declared.insert(name.span, origins);
         let (eos, has_stray) = (fields.flag("eos"), fields.has_stray());
-        let data = DataDeclaration { name: name.clone(), prompt, target, eos, overlong, splits, has_stray, origins };
+        let data = DataDeclaration { name: name.clone(), prompt, target, eos, overlong, splits, has_stray };
         let broken = body.entries.iter().any(|entry| !matches!(entry, Entry::Field(_) | Entry::Allow(_)));
         if data.splits.is_empty() && !broken && !has_stray {
             self.sink.push(

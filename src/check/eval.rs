@@ -16,7 +16,7 @@ use crate::data::metric::Metric;
 use crate::data::report::Count;
 use crate::diag::{Code, Diagnostic};
 use crate::source::Spanned;
-use crate::syntax::tree::Section;
+use crate::syntax::tree::{Ident, Section};
 use std::rc::Rc;
 
 /// An `eval` block after a look at its fields, before one at its rows.
@@ -30,6 +30,13 @@ pub struct EvalFields<'t> {
     choices: Option<WrittenChoices>,
 }
 
+impl EvalFields<'_> {
+    /// The name of the data whose rows are measured.
+    pub(super) fn data_name(&self) -> &Ident {
+        &self.data.name
+    }
+}
+
 impl Checker<'_> {
     pub(super) fn eval_fields<'t>(&mut self, section: &'t Section, names: &mut Names<'t>) -> Option<EvalFields<'t>> {
         let name = self.section_name(section, "eval", names);
@@ -41,6 +48,14 @@ impl Checker<'_> {
                     .help("write `eval NAME { … }`"),
             );
             return None;
+        }
+        if fields.get("choices").is_some() && fields.written("metric").is_none() {
+            // The default where one of the choices is the answer.
+            let accuracy = Metric::Accuracy.name();
+            self.restate(&format!("eval.{}.metric", self.slice(head)), |origin| {
+                accuracy.clone_into(&mut origin.value);
+                accuracy.clone_into(&mut origin.means);
+            });
         }
         let answer = fields.get("answer").and_then(|answer| self.answer(answer));
         let choices = self.choices(&fields);

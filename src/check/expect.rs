@@ -2,10 +2,10 @@
 
 use super::Checker;
 use super::arithmetic::Amount;
-use super::spec::{Comparison, Eval, Expectation, Promised, Quantity};
+use super::spec::{Comparison, Eval, Expectation, FieldOrigin, Promised, Quantity};
 use crate::data::metric::Metric;
 use crate::diag::{Code, Diagnostic, suggest};
-use crate::syntax::tree::{Entry, Expr, ExprKind, Path, Section};
+use crate::syntax::tree::{self, Entry, Expr, ExprKind, Path, Section};
 
 impl Checker<'_> {
     /// The comparisons of an `expect` block, as far as they are sound.
@@ -18,6 +18,7 @@ impl Checker<'_> {
                 Entry::Comparison(comparison) => {
                     let promised = self.promised(&comparison.left, evals);
                     let amount = self.compared(&comparison.right, promised, evals);
+                    self.note_expectation(comparison, amount);
                     Some(Expectation {
                         promised: promised?,
                         name: comparison.left.text(),
@@ -43,6 +44,18 @@ impl Checker<'_> {
             })
             .collect();
         found.into_iter().collect()
+    }
+
+    fn note_expectation(&mut self, comparison: &tree::Comparison, amount: Option<Amount>) {
+        let Some(amount) = amount else { return };
+        let (sign, place) = (&comparison.operator.text, comparison.span);
+        self.origins.push(FieldOrigin {
+            path: format!("expect.{}", comparison.left.text()),
+            value: format!("{sign} {}", self.slice(comparison.right.span).trim()),
+            means: format!("{sign} {}", amount.number()),
+            content: None,
+            place: Some(place),
+        });
     }
 
     fn wrong_entry(&mut self, span: crate::source::Span) {

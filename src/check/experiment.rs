@@ -7,11 +7,13 @@ use super::fields::{Fields, misplaced};
 use super::intervene::CheckedIntervention;
 use super::lints::ExperimentSeen;
 use super::model::ModelDeclaration;
+use super::outline::outline;
 use super::schema;
 use super::spec::{Eval, Experiment, Keep, Spec, SplitFacts, Sweep, Train, point_text};
 use super::split::SplitContext;
 use super::sweep::SweptPoint;
 use super::train::train_block;
+use super::trained::named;
 use crate::data::positions::Segment;
 use crate::diag::{Code, Diagnostic, suggest};
 use crate::source::{Span, Spanned};
@@ -46,15 +48,19 @@ impl<'a> Checker<'a> {
         let Some(whole) = self.whole(name, parent, body) else { return };
         if let Some(sweep) = self.points(name, whole.body.clone()) {
             let before = spec.experiments.len();
+            let mut fields = Vec::new();
             for (number, point) in sweep.points.iter().enumerate() {
                 let found = self.sink.len();
                 self.change(point.changes.clone());
                 let checked = self.whole_experiment(name, doc, &point.body);
+                let origins = std::mem::take(&mut self.origins);
+                fields.push(origins.clone());
                 if number > 0 {
                     self.note_point(found, point);
                 }
-                spec.experiments.extend(checked.map(|checked| at_point(checked, point)));
+                spec.experiments.extend(checked.map(|checked| at_point(Experiment { origins, ..checked }, point)));
             }
+            spec.outlines.push(outline(name, &sweep, &fields));
             self.change(Changes::default());
             let points = spec.experiments.get(before..).unwrap_or_default();
             let select = sweep.select.as_ref().and_then(|select| self.selection(select, points.first()?));
@@ -118,11 +124,9 @@ impl<'a> Checker<'a> {
         let keep = train_fields.and_then(|fields| fields.get("keep").cloned());
         let train = train.and_then(|(section, fields)| train_block(section.keyword.span, &fields?, rows?, facts?));
         let trained = trained.unwrap_or_default();
+        self.declared_origins(&fields, &evals);
         let evals: Vec<Option<Eval>> =
             evals.into_iter().map(|eval| self.eval_block(eval?, &trained, context.as_ref()?)).collect();
-        let mut origins = std::mem::take(&mut self.origins);
-        origins.extend(model.iter().flat_map(|model| model.origins.iter().cloned()));
-        origins.extend(trained.iter().flat_map(|trained| trained.data.origins.iter().cloned()));
         let expectations = match expect {
             Some(section) => self.expectations(section, &evals),
             None => Some(Vec::new()),
@@ -145,8 +149,23 @@ impl<'a> Checker<'a> {
             evals: evals?,
             point: Vec::new(),
             expectations: expectations?,
-            origins,
+            origins: Vec::new(),
         })
+    }
+
+    /// Adds where the fields of the model and of all data were set that the experiment and its evaluations name.
+    fn declared_origins(&mut self, fields: &Fields, evals: &[Option<EvalFields<'_>>]) {
+        let model = fields.get("model").and_then(|value| Some(value.value.as_name()?.span));
+        let data = fields.get("data").map(named).unwrap_or_default().into_iter().map(|(name, _)| name.span);
+        let measured = evals.iter().flatten().map(|eval| eval.data_name().span);
+        let mut seen: Vec<Span> = Vec::new();
+        for name in model.into_iter().chain(data).chain(measured) {
+            if !seen.contains(&name) {
+                seen.push(name);
+                let origins = self.origins_of(name).to_vec();
+                self.origins.extend(origins);
+            }
+        }
     }
 
     /// Checks the fields of every section.

@@ -162,7 +162,16 @@ impl Checker<'_> {
                 (None, Fallback::Text(text)) => text.to_owned(),
                 _ => self.slice(found.span).to_owned(),
             };
-            self.origins.push(FieldOrigin { path: format!("{prefix}{}", field.name), value, place });
+            let means = self.canonical(&found.value);
+            let path = format!("{prefix}{}", field.name);
+            self.origins.push(FieldOrigin { path, value, means, content: None, place });
+        }
+    }
+
+    /// Says more about the field of that path, which was just read.
+    pub(super) fn restate(&mut self, path: &str, change: impl FnOnce(&mut FieldOrigin)) {
+        if let Some(origin) = self.origins.iter_mut().rev().find(|origin| origin.path == path) {
+            change(origin);
         }
     }
 

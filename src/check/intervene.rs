@@ -1,6 +1,7 @@
 //! `intervene` blocks.
 
 use super::Checker;
+use super::canonical::tied_text;
 use super::evaluate::Expected;
 use super::experiment::Names;
 use super::fields::Fields;
@@ -51,8 +52,13 @@ impl Checker<'_> {
         let what = "the kind of an intervention";
         let kind = self.evaluate(value, Expected { holds: Type::Kind, bound: Bound::Any, what });
         if let Some(name) = name {
-            let (path, text) = (format!("intervene.{}.kind", name.text), self.slice(value.span).to_owned());
-            self.origins.push(FieldOrigin { path, value: text, place: Some(value.span) });
+            self.origins.push(FieldOrigin {
+                path: format!("intervene.{}.kind", name.text),
+                value: self.slice(value.span).to_owned(),
+                means: kind.as_ref().map(|kind| self.canonical(&kind.value)).unwrap_or_default(),
+                content: None,
+                place: Some(value.span),
+            });
         }
         // Of an unknown kind it is not known which fields it would have brought.
         let mut body = section.body.clone();
@@ -66,6 +72,12 @@ impl Checker<'_> {
             Some(Value::Positions(segments)) => Some(segments.clone()),
             _ => None,
         };
+        if let (Some(segments), Some(true)) = (&segments, fields.flag("tied")) {
+            let plain: Vec<Segment> = segments.iter().map(|segment| segment.value.clone()).collect();
+            self.restate(&format!("intervene.{}.positions", self.slice(head)), |origin| {
+                origin.means = tied_text(&plain)
+            });
+        }
         let rank = fields.count("rank");
         if let (Some(rank), Some(model), Some(value)) = (rank, model, fields.get("rank")) {
             self.check_rank(rank, value.span, model);

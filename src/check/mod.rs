@@ -4,6 +4,7 @@
 
 pub mod allowed;
 mod arithmetic;
+mod canonical;
 mod changes;
 mod choices;
 mod cycles;
@@ -27,6 +28,7 @@ mod mismatch;
 mod model;
 pub mod modules;
 mod names;
+mod outline;
 mod place;
 mod placed;
 mod positions;
@@ -74,6 +76,10 @@ struct Checker<'a> {
     sink: Sink,
     /// Where the fields of the blocks were set that were read last.
     origins: Vec<FieldOrigin>,
+    /// Those of declarations as the point of a sweep has them.
+    changed_origins: BTreeMap<Span, Vec<FieldOrigin>>,
+    /// Where the fields of models and data were set, by the places of their names.
+    declared: BTreeMap<Span, Vec<FieldOrigin>>,
     /// Names of the `let`s that are being evaluated, outermost first.
     active: Vec<Ident>,
     /// The places of the `let`s with an error of their own: what uses them says nothing more.
@@ -101,6 +107,8 @@ pub fn check(modules: &Modules, settings: &[Field], sources: &Sources, world: &d
         settings,
         sink,
         origins: Vec::new(),
+        changed_origins: BTreeMap::new(),
+        declared: BTreeMap::new(),
         active: Vec::new(),
         broken: BTreeSet::new(),
         models: BTreeMap::new(),

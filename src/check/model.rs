@@ -22,8 +22,6 @@ pub struct ModelDeclaration {
     pub facts: Box<dyn KnownModel>,
     /// Where the model comes from: the expression after `=`.
     pub source: Span,
-    /// Where its fields were set.
-    pub origins: Vec<FieldOrigin>,
 }
 
 impl Checker<'_> {
@@ -48,12 +46,18 @@ impl Checker<'_> {
         let before = self.origins.len();
         let fields = self.model_fields(name, value, body);
         let mut origins = self.origins.split_off(before);
-        let source_text = self.slice(value.span).to_owned();
+        let (form, precision) = fields?;
         origins.insert(
             0,
-            FieldOrigin { path: format!("model.{}", name.text), value: source_text, place: Some(value.span) },
+            FieldOrigin {
+                path: format!("model.{}", name.text),
+                value: self.slice(value.span).to_owned(),
+                means: self.canonical_form(&form),
+                content: None,
+                place: Some(value.span),
+            },
         );
-        let (form, precision) = fields?;
+        self.declared.insert(name.span, origins);
         let source = self.model_source(&form, value.span)?;
         let facts = match self.world.model(&source) {
             Ok(facts) => facts,
@@ -65,7 +69,7 @@ impl Checker<'_> {
         let config = facts.config().map_err(|diagnostic| self.blame(diagnostic, value.span)).ok()?;
         let digests = facts.digests().map_err(|diagnostic| self.blame(diagnostic, value.span)).ok()?;
         let checked = Model { source, precision, config, digests };
-        Some(ModelDeclaration { name: name.clone(), checked, facts, source: value.span, origins })
+        Some(ModelDeclaration { name: name.clone(), checked, facts, source: value.span })
     }
 
     /// What the declaration says, without a look at the model.

@@ -19,6 +19,8 @@ pub struct Spec {
     pub experiments: Vec<Experiment>,
     /// The sweeps, in written order.
     pub sweeps: Vec<Sweep>,
+    /// What each experiment says, in written order; also of those whose model or rows are not at hand.
+    pub outlines: Vec<Outline>,
 }
 
 /// One checked experiment.
@@ -41,12 +43,24 @@ pub struct Experiment {
     pub origins: Vec<FieldOrigin>,
 }
 
-/// A field, its value as it is written there, and where that is.
+/// An experiment, field by field. A sweep stands as `sweep.train.lr`, in the place of the fields that it varies.
+#[derive(Clone, Debug)]
+pub struct Outline {
+    pub name: String,
+    pub fields: Vec<FieldOrigin>,
+}
+
+/// A field, its value, and where that was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldOrigin {
     /// `train.lr`, `intervene.edit.rank`, `data.reviews.prompt`
     pub path: String,
+    /// As it is written there.
     pub value: String,
+    /// In the one form that equal values share: `0.0009` for `9e-4`.
+    pub means: String,
+    /// SHA-256 of the rows that the value names, where they are at hand.
+    pub content: Option<String>,
     /// `None` for a default.
     pub place: Option<Span>,
 }
@@ -150,6 +164,22 @@ impl Quantity {
             Self::Planned => "flops.planned",
             Self::Constant => "flops.constant",
             Self::Steps => "train.steps",
+        }
+    }
+
+    /// What it is, in a line.
+    pub const fn doc(self) -> &'static str {
+        match self {
+            Self::Interventions => "trained parameters",
+            Self::Model => "parameters of the frozen model",
+            Self::Share => "trained parameters as a share of the model's",
+            Self::Weights => "bytes of the frozen weights",
+            Self::Training => "bytes that a training step takes besides",
+            Self::Cache => "bytes of constants that are kept",
+            Self::Written => "operations of the training as written",
+            Self::Planned => "operations that the passes leave",
+            Self::Constant => "operations that make constants",
+            Self::Steps => "optimizer steps",
         }
     }
 

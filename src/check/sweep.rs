@@ -7,7 +7,7 @@ use super::evaluate::Expected;
 use super::place::Place;
 use super::schema::{self, Bound};
 use super::scope::Declared;
-use super::spec::PointValue;
+use super::spec::{FieldOrigin, PointValue};
 use super::substitute::substitute;
 use super::types::Type;
 use super::value::Value;
@@ -26,6 +26,8 @@ pub struct Sweep {
     pub points: Vec<SweptPoint>,
     /// The value of `select`, and its place.
     pub select: Option<Spanned<Value>>,
+    /// Its fields, and the paths that it varies as `sweep.train.lr`: what they mean, their points say.
+    pub fields: Vec<FieldOrigin>,
 }
 
 /// One point.
@@ -110,6 +112,7 @@ impl Checker<'_> {
                 Err(()) => sound = false,
             }
         }
+        self.origins.clear();
         let (join, select) = match sweeps.first() {
             Some(sweep) => self.join(sweep, &axes)?,
             None => (Join::Grid, None),
@@ -117,9 +120,17 @@ impl Checker<'_> {
         if !sound {
             return None;
         }
+        let fields = sweeps.first().into_iter().flat_map(|sweep| swept(sweep)).map(|field| FieldOrigin {
+            path: format!("sweep.{}", field.name.text()),
+            value: self.slice(field.value.span).to_owned(),
+            means: String::new(),
+            content: None,
+            place: Some(field.value.span),
+        });
+        let fields = self.origins.iter().cloned().chain(fields).collect();
         let points = self.joined(name, &axes, &join)?;
         let points = points.iter().map(|chosen| point(&body, &axes, &dependent, chosen)).collect();
-        Some(Sweep { points, select })
+        Some(Sweep { points, select, fields })
     }
 
     /// The data that an experiment may have: what is set or swept, and else its own.

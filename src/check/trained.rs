@@ -62,7 +62,7 @@ impl Checker<'_> {
 }
 
 /// The names in the value of a field, each with its place; lists behind `let`s may stand in a list.
-fn named(value: &Spanned<Value>) -> Vec<(Ident, Span)> {
+pub fn named(value: &Spanned<Value>) -> Vec<(Ident, Span)> {
     match &value.value {
         Value::Name(name) => vec![(name.clone(), value.span)],
         Value::List(items) => items.iter().flat_map(named).collect(),

@@ -47,6 +47,8 @@ pub enum Command {
     Fmt(FmtArgs),
     /// Show what a run would do: parameters, steps, costs, the layer × token picture, hashes
     Plan(PlanArgs),
+    /// Show which fields differ between two specs, git revisions of a spec, or runs; exits with 1 if any do
+    Diff(DiffArgs),
     /// Train and evaluate; finished stages are not run again
     Run(RunArgs),
     /// Evaluate a finished run
@@ -186,6 +188,26 @@ pub struct PlanArgs {
     pub show_origin: bool,
 
     /// The whole plan as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// A spec, as in x.reft; one of a git revision, as in HEAD~1:specs/x.reft; `HEAD~1:` for the spec on the other side; or a
+    /// run folder, `experiment/hash`, or an experiment's name for its newest run
+    #[arg(value_name = "BEFORE")]
+    pub before: String,
+
+    /// The same
+    #[arg(value_name = "AFTER")]
+    pub after: String,
+
+    /// Folder of runs
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub runs: PathBuf,
+
+    /// The difference as JSON on stdout
     #[arg(long)]
     pub json: bool,
 }

@@ -4,6 +4,7 @@ pub mod args;
 mod check;
 mod completions;
 pub mod describe;
+mod diff;
 mod doctor;
 mod eval;
 mod examples;
@@ -50,6 +51,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Check(arguments) => check::check(arguments, &session.world, &output),
         Command::Fmt(arguments) => fmt::fmt(arguments, &session.world, &output),
         Command::Plan(arguments) => plan::plan(arguments, &session.world, &output),
+        Command::Diff(arguments) => diff::diff(arguments, &session, &output),
         Command::Run(arguments) => run::run(arguments, &session, &output),
         Command::Eval(arguments) => eval::eval(arguments, &session, &output),
         Command::Generate(arguments) => generate::generate(arguments, &session, &output),

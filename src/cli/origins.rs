@@ -1,51 +1,25 @@
 //! Where the fields of an experiment were set.
 
-use crate::check::Spec;
-use crate::check::spec::Experiment;
-use crate::report::table::{Align, Style, Table};
-use crate::source::{Sources, Span};
+use crate::plan::{Experiment, Plan};
+use crate::report::table::{Align, Style, Table, shorten};
 
-/// Wider values are cut.
-const WIDTH: usize = 60;
-
-/// A table for each experiment of that name, or for all: field, value as written, and the file and line of it. Of a sweep the first point is
-/// shown.
-pub fn text(spec: &Spec, only: Option<&str>, sources: &Sources, style: Style) -> String {
+/// A table for each experiment: field, value as written, and the file and line of it. Of a sweep the first point is shown.
+pub fn text(plan: &Plan, style: Style) -> String {
     let mut texts = Vec::new();
     let mut shown = Vec::new();
-    for experiment in &spec.experiments {
-        if only.is_some_and(|name| name != experiment.name) || shown.contains(&&experiment.name) {
-            continue;
+    for experiment in &plan.experiments {
+        if !shown.contains(&&experiment.name) {
+            shown.push(&experiment.name);
+            texts.push(format!("experiment {}\n{}", experiment.name, table(experiment).text(style)));
         }
-        shown.push(&experiment.name);
-        texts.push(format!("experiment {}\n{}", experiment.name, table(experiment, sources).text(style)));
     }
     texts.join("\n")
 }
 
-fn table(experiment: &Experiment, sources: &Sources) -> Table {
+fn table(experiment: &Experiment) -> Table {
     let mut table = Table::new(&["field", "value", "set at"].map(|title| (title, Align::Left)));
-    for origin in &experiment.origins {
-        let place = origin.place.map_or_else(|| "default".to_owned(), |place| line(place, sources));
-        table.push([origin.path.clone(), shorten(&origin.value), place]);
+    for field in &experiment.fields {
+        table.push([field.path.clone(), shorten(&field.value), field.set_at()]);
     }
     table
-}
-
-/// `specs/base.reft:31`
-fn line(place: Span, sources: &Sources) -> String {
-    match sources.file(place.file) {
-        Some(file) => format!("{}:{}", file.path.display(), file.line_column(place.start as usize).0),
-        None => String::new(),
-    }
-}
-
-/// One line of limited width.
-fn shorten(value: &str) -> String {
-    let words: Vec<&str> = value.split_whitespace().collect();
-    let line = words.join(" ");
-    match line.char_indices().nth(WIDTH) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
 }

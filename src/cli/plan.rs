@@ -19,8 +19,7 @@ pub fn plan(arguments: &PlanArgs, world: &dyn World, output: &Output) -> ExitCod
         Err(code) => return code,
     };
     if arguments.show_origin {
-        let only = arguments.experiment.as_deref();
-        output.data(&origins::text(&compiled.spec, only, &compiled.sources, output.style()));
+        output.data(&origins::text(&plan, output.style()));
     } else if arguments.json {
         output.data(&format!("{}\n", digest::json(&plan)));
     } else {

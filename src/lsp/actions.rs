@@ -10,7 +10,7 @@ use std::collections::HashMap;
 /// The fixes of findings that touch a range; none while a changed text waits for its check.
 pub fn actions(workspace: &Workspace, document: &Document, range: Range) -> Vec<CodeActionOrCommand> {
     let Some(checked) = workspace.checked(document) else { return Vec::new() };
-    let files = Files::new(&checked.compiled, &workspace.documents);
+    let files = Files::new(&checked.compiled, workspace);
     let mut actions = Vec::new();
     for finding in &checked.compiled.diagnostics {
         let Some(fix) = &finding.fix else { continue };

@@ -2,6 +2,7 @@
 
 mod expected;
 mod fields;
+mod paths;
 mod strings;
 mod values;
 
@@ -34,8 +35,13 @@ pub fn complete(workspace: &Workspace, document: &Document, at: usize) -> Vec<Co
             let prefix = before.len() - before.trim_end_matches(word).len();
             // Behind a whole value nothing goes on but a bracket, an operator or the next entry.
             let lead = before[..at - prefix].trim_end();
-            let ended = scene.expected.is_value() && !lead.ends_with(['=', ':', ',', '+', '-', '(', '[']);
-            (if ended { Vec::new() } else { code(&scene) }, prefix)
+            let ended =
+                scene.expected.is_value() && !lead.ends_with(['=', '<', '>', ':', ',', '+', '-', '*', '/', '(', '[']);
+            let mut offers = if ended { Vec::new() } else { code(&scene) };
+            // Behind `train.` everything begins so.
+            let stem = before[at - prefix..].rfind('.').map_or("", |dot| &before[at - prefix..=at - prefix + dot]);
+            offers.retain(|offer| offer.label.starts_with(stem));
+            (offers, prefix)
         }
     };
     let range = Range::new(document.text.position(at - prefix), document.text.position(at));

@@ -1,7 +1,7 @@
 //! From a name to its declaration.
 
 use super::documents::Document;
-use super::modules::{Modules, uses};
+use super::modules::Modules;
 use super::workspace::Workspace;
 use crate::syntax::tree::ItemKind;
 use lsp_types::{Location, Range};
@@ -16,6 +16,6 @@ pub fn definition(workspace: &Workspace, document: &Document, at: usize) -> Opti
         ItemKind::Use { path, name } if path.span.range().contains(&at) => Some(&name.text),
         _ => None,
     })?;
-    let (_, used) = uses(&document.path, document.tree()).find(|(own, _)| own == name)?;
-    Some(Location { uri: workspace.documents.uri(&used)?, range: Range::default() })
+    let used = modules.used(&document.path, name)?;
+    Some(Location { uri: workspace.uri(&used)?, range: Range::default() })
 }

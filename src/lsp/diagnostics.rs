@@ -1,7 +1,7 @@
 //! Findings as an editor shows them.
 
-use super::documents::Documents;
 use super::position::Text;
+use super::workspace::Workspace;
 use crate::compile::Compiled;
 use crate::diag::{self, Code, Severity};
 use crate::source::without_detours;
@@ -16,16 +16,16 @@ use std::path::{Path, PathBuf};
 
 /// The files of a compilation, ready for positions.
 pub struct Files<'d> {
-    documents: &'d Documents,
+    workspace: &'d Workspace,
     files: Vec<(PathBuf, Text)>,
 }
 
 impl<'d> Files<'d> {
     /// Finds the lines of every file.
-    pub fn new(compiled: &Compiled, documents: &'d Documents) -> Self {
+    pub fn new(compiled: &Compiled, workspace: &'d Workspace) -> Self {
         let sources = (0..).map_while(|number| compiled.sources.file(FileId(number)));
-        let text = |content: &str| Text::new(content, documents.encoding);
-        Self { documents, files: sources.map(|file| (without_detours(&file.path), text(&file.text))).collect() }
+        let text = |content: &str| Text::new(content, workspace.documents.encoding);
+        Self { workspace, files: sources.map(|file| (workspace.library.path(&file.path), text(&file.text))).collect() }
     }
 
     /// The paths of all files.
@@ -45,13 +45,13 @@ impl<'d> Files<'d> {
 
     fn location(&self, span: Span) -> Option<Location> {
         let (path, range) = self.place(span)?;
-        Some(Location { uri: self.documents.uri(path)?, range })
+        Some(Location { uri: self.workspace.uri(path)?, range })
     }
 }
 
 /// The findings of a compilation, each with its file. Every file has a list, empty where all is well.
-pub fn by_file(compiled: &Compiled, documents: &Documents) -> BTreeMap<PathBuf, Vec<Diagnostic>> {
-    let files = Files::new(compiled, documents);
+pub fn by_file(compiled: &Compiled, workspace: &Workspace) -> BTreeMap<PathBuf, Vec<Diagnostic>> {
+    let files = Files::new(compiled, workspace);
     let mut found: BTreeMap<PathBuf, Vec<Diagnostic>> =
         files.paths().map(|path| (path.to_path_buf(), Vec::new())).collect();
     for finding in &compiled.diagnostics {
@@ -108,7 +108,7 @@ fn related(finding: &diag::Diagnostic, files: &Files<'_>) -> Vec<DiagnosticRelat
     let place = finding.place.iter().filter_map(|place| {
         let line = u32::try_from(place.line.unwrap_or(1).saturating_sub(1)).ok()?;
         let start = Position::new(line, 0);
-        let uri: Uri = files.documents.uri(&without_detours(&place.path))?;
+        let uri: Uri = files.workspace.uri(&without_detours(&place.path))?;
         let message = place.path.file_name()?.to_string_lossy().into_owned();
         Some(DiagnosticRelatedInformation { location: Location { uri, range: Range::new(start, start) }, message })
     });

@@ -16,7 +16,7 @@ use crate::diag::Code;
 use crate::intervention::Kind;
 use crate::report::units;
 use crate::source::Span;
-use crate::syntax::tree::{Expr, ExprKind, Item, ItemKind};
+use crate::syntax::tree::{self, Expr, ExprKind, Item, ItemKind};
 use lsp_types::{Hover, HoverContents, MarkupContent, MarkupKind};
 use std::path::Path;
 use std::sync::Arc;
@@ -144,6 +144,7 @@ impl Hovering<'_> {
                 if let Some(resolved) = self.resolved(place) {
                     out.push_str(&field_facts(known.name, &resolved));
                 }
+                out.push_str(&self.sweep(field, place).unwrap_or_default());
                 Some((out, field.name.span))
             }
             Node::Argument(argument) => {
@@ -188,6 +189,31 @@ impl Hovering<'_> {
         let text = [text, facts.unwrap_or_default()].concat();
         let text = text.trim();
         (!text.is_empty()).then(|| (text.to_owned(), expr.span))
+    }
+
+    /// The values that a field takes in the sweep of its experiment, as a paragraph of its own.
+    fn sweep(&self, field: &tree::Field, place: &Place<'_>) -> Option<String> {
+        let ItemKind::Experiment { name, .. } = &place.item.kind else { return None };
+        let path = match place.section {
+            // `points` and `select` say how, not what.
+            Some(section) if section.keyword.text == "sweep" => {
+                Some(field.name.text()).filter(|path| place.block.is_none_or(|block| block.field(path).is_none()))?
+            }
+            Some(section) => {
+                let words = [Some(&section.keyword.text), section.name.as_ref().map(|name| &name.text)];
+                let words = words.into_iter().flatten().map(String::as_str);
+                words.chain([field.name.text().as_str()]).collect::<Vec<_>>().join(".")
+            }
+            None => field.name.text(),
+        };
+        let compiled = &self.workspace.checked(self.document)?.compiled;
+        let outline = compiled.spec.outlines.iter().find(|outline| outline.name == name.text)?;
+        let swept = outline.fields.iter().find(|swept| swept.path == format!("sweep.{path}"))?;
+        let runs = compiled.spec.experiments.iter().filter(|experiment| experiment.name == name.text).count();
+        let file = compiled.sources.file(swept.place?.file)?;
+        let path = self.workspace.library.path(&file.path);
+        let line = self.line(&path, &Text::new(file.text.clone(), self.document.text.encoding()), swept.place?);
+        Some(format!("\n\nswept in {line}: `{}`, {} in all", swept.means, units::counted(runs, "run")))
     }
 
     fn resolved(&self, place: &Place<'_>) -> Option<Resolved<'_>> {

@@ -15,6 +15,7 @@ mod folding;
 mod formatting;
 mod hints;
 mod hover;
+mod library;
 mod markdown;
 mod modules;
 mod names;

@@ -1,9 +1,9 @@
 //! The files that are open, and those they use: names across all of them.
 
+use super::library::Library;
 use super::names::{Definition, Names, Sort, Target};
 use super::position::Text;
 use super::workspace::Workspace;
-use crate::source::without_detours;
 use crate::source::{FileId, Span};
 use crate::syntax;
 use crate::syntax::tree::{ExprKind, File, ItemKind};
@@ -21,6 +21,7 @@ pub struct Module {
 /// Modules by their paths.
 pub struct Modules {
     found: BTreeMap<PathBuf, Module>,
+    library: Library,
 }
 
 /// What a name means: the file of its declaration, and the name within it.
@@ -40,10 +41,10 @@ impl Modules {
                 continue;
             }
             let Some(module) = read(workspace, &path) else { continue };
-            waiting.extend(uses(&path, &module.file).map(|(_, used)| used));
+            waiting.extend(uses(&path, &module.file, &workspace.library).map(|(_, used)| used));
             found.insert(path, module);
         }
-        Self { found }
+        Self { found, library: workspace.library.clone() }
     }
 
     /// The module of a path.
@@ -103,7 +104,7 @@ impl Modules {
     }
 
     /// The experiment that an experiment extends, and its file.
-    fn parent(&self, path: &Path, experiment: &str) -> Option<(PathBuf, String)> {
+    pub fn parent(&self, path: &Path, experiment: &str) -> Option<(PathBuf, String)> {
         let parent = self.get(path)?.file.items.iter().find_map(|item| match &item.kind {
             ItemKind::Experiment { name, parent: Some(parent), .. } if name.text == experiment => Some(parent),
             _ => None,
@@ -115,9 +116,15 @@ impl Modules {
         }
     }
 
+    /// The files that a module uses, by the names it gives them.
+    pub fn uses(&self, path: &Path) -> impl Iterator<Item = (&str, PathBuf)> {
+        let module = self.found.get_key_value(path);
+        module.into_iter().flat_map(|(path, module)| uses(path, &module.file, &self.library))
+    }
+
     /// The file that is used by a name.
     pub fn used(&self, path: &Path, alias: &str) -> Option<PathBuf> {
-        uses(path, &self.get(path)?.file).find(|(name, _)| *name == alias).map(|(_, used)| used)
+        self.uses(path).find(|(name, _)| *name == alias).map(|(_, used)| used)
     }
 
     /// Every place that means the same, declarations included, by file.
@@ -137,10 +144,10 @@ impl Modules {
         let definition = self.definition(key)?;
         if definition.sort == Sort::Module {
             let used = self.used(&key.path, &definition.name.text)?;
-            return Some(Location { uri: workspace.documents.uri(&used)?, range: lsp_types::Range::default() });
+            return Some(Location { uri: workspace.uri(&used)?, range: lsp_types::Range::default() });
         }
         let range = self.get(&key.path)?.text.range(definition.name.span);
-        Some(Location { uri: workspace.documents.uri(&key.path)?, range })
+        Some(Location { uri: workspace.uri(&key.path)?, range })
     }
 }
 
@@ -154,12 +161,11 @@ fn read(workspace: &Workspace, path: &Path) -> Option<Module> {
     Some(Module { text: Text::new(content, workspace.documents.encoding), names: Names::of(&file), file })
 }
 
-/// The files that a file uses, by the names it gives them.
-pub fn uses<'f>(path: &Path, file: &'f File) -> impl Iterator<Item = (&'f str, PathBuf)> {
+fn uses<'f>(path: &Path, file: &'f File, library: &Library) -> impl Iterator<Item = (&'f str, PathBuf)> {
     let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
     file.items.iter().filter_map(move |item| match &item.kind {
         ItemKind::Use { path: written, name } => match &written.kind {
-            ExprKind::String(text) => Some((name.text.as_str(), without_detours(&folder.join(text)))),
+            ExprKind::String(text) => Some((name.text.as_str(), library.locate(&folder, text))),
             _ => None,
         },
         _ => None,

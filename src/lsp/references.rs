@@ -19,9 +19,7 @@ pub fn references(
     let wanted = places.filter(|(path, _, span)| with_declaration || *path != key.path || *span != declared);
     Some(
         wanted
-            .filter_map(|(path, text, span)| {
-                Some(Location { uri: workspace.documents.uri(path)?, range: text.range(span) })
-            })
+            .filter_map(|(path, text, span)| Some(Location { uri: workspace.uri(path)?, range: text.range(span) }))
             .collect(),
     )
 }

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 pub fn prepare(workspace: &Workspace, document: &Document, at: usize) -> Option<PrepareRenameResponse> {
     let modules = Modules::load(workspace);
     let (key, span) = modules.key_at(&document.path, at)?;
+    changeable(workspace, &key).ok()?;
     let placeholder = modules.definition(&key)?.name.text.clone();
     Some(PrepareRenameResponse::RangeWithPlaceholder { range: document.text.range(span), placeholder })
 }
@@ -23,6 +24,7 @@ pub fn prepare(workspace: &Workspace, document: &Document, at: usize) -> Option<
 pub fn rename(workspace: &Workspace, document: &Document, at: usize, name: &str) -> Result<WorkspaceEdit, String> {
     let modules = Modules::load(workspace);
     let (key, _) = modules.key_at(&document.path, at).ok_or("no name that is declared stands here")?;
+    changeable(workspace, &key)?;
     let definition = modules.definition(&key).ok_or("this name has no declaration")?;
     if name != definition.name.text {
         check(&modules, &key, definition, name)?;
@@ -35,6 +37,14 @@ pub fn rename(workspace: &Workspace, document: &Document, at: usize, name: &str)
         changes.entry(uri).or_default().push(edit);
     }
     Ok(WorkspaceEdit { changes: Some(changes), ..WorkspaceEdit::default() })
+}
+
+/// The library is part of the binary.
+fn changeable(workspace: &Workspace, key: &Key) -> Result<(), String> {
+    match workspace.library.text(&key.path) {
+        Some(_) => Err("this name is declared in the library of reftc".to_owned()),
+        None => Ok(()),
+    }
 }
 
 /// Whether a name can be given, and is free in every file that would have it.

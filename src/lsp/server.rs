@@ -4,6 +4,7 @@ use super::capabilities::capabilities;
 use super::diagnostics;
 use super::documents::Documents;
 use super::facts::Facts;
+use super::library::Library;
 use super::position::Encoding;
 use super::requests;
 use super::uri;
@@ -89,6 +90,7 @@ pub fn serve(connection: Connection, world: Arc<dyn World + Send>) -> Ending {
     }
     let workspace = Workspace {
         documents: Documents::new(encoding),
+        library: Library::new(&*world),
         world,
         client: Client::new(&params),
         checked: BTreeMap::new(),
@@ -248,7 +250,7 @@ impl Server {
         if !current {
             return;
         }
-        let files = diagnostics::by_file(&checked.compiled, &self.workspace.documents);
+        let files = diagnostics::by_file(&checked.compiled, &self.workspace);
         // Of a used file that is well, and was, there is nothing to say.
         let ill = |files: &BTreeMap<PathBuf, Vec<Diagnostic>>| -> BTreeSet<PathBuf> {
             files.iter().filter(|(_, found)| !found.is_empty()).map(|(file, _)| file.clone()).collect()
@@ -269,7 +271,7 @@ impl Server {
                 diagnostics.push(found.clone());
             }
         }
-        let Some(uri) = self.workspace.documents.uri(file) else { return };
+        let Some(uri) = self.workspace.uri(file) else { return };
         let version = self.workspace.documents.at(file).map(|document| document.version);
         self.notify::<PublishDiagnostics>(PublishDiagnosticsParams { uri, diagnostics, version });
     }

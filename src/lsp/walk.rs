@@ -110,11 +110,16 @@ fn entries<'t>(body: &'t tree::Block, around: &Place<'t>, visit: &mut dyn FnMut(
     for entry in &body.entries {
         match entry {
             Entry::Field(written) => {
-                let field = around.block.and_then(|block| block.field(&written.name.text()));
-                let holds = field.map(|field| field.holds);
-                let place = Place { field, holds, ..*around };
+                let (field, holds) = around.block.and_then(|block| field(block, &written.name.text())).unzip();
+                let place = Place { field: field.flatten(), holds, ..*around };
                 visit(Node::Field(written), &place);
-                expression(&written.value, &place, visit);
+                match &written.value.kind {
+                    // Each of the values of a sweep is what the field holds.
+                    ExprKind::List(items) if around.block.is_some_and(|block| block.name == "sweep") => {
+                        items.iter().for_each(|item| expression(item, &place, visit));
+                    }
+                    _ => expression(&written.value, &place, visit),
+                }
             }
             Entry::Section(section) => {
                 let block = schema::block(&section.keyword.text);
@@ -187,10 +192,30 @@ fn call<'t>(
     }
 }
 
+/// The field of a block, and its type; in a sweep also what a path leads to.
+pub fn field(block: &'static Block, name: &str) -> Option<(Option<&'static Field>, Type)> {
+    let own = block.field(name).map(|field| (Some(field), field.holds));
+    own.or_else(|| (block.name == "sweep").then(|| swept(name))?)
+}
+
+/// What `seed`, `train.lr` or `intervene.edit.rank` leads to; the kind of an intervention is no field.
+fn swept(path: &str) -> Option<(Option<&'static Field>, Type)> {
+    let parts: Vec<&str> = path.split('.').collect();
+    let (block, field) = match parts.as_slice() {
+        [field] => ("experiment", field),
+        ["train", field] => ("train", field),
+        ["intervene", _, "kind"] => return Some((None, Type::Kind)),
+        [block @ ("intervene" | "eval"), _, field] => (*block, field),
+        _ => return None,
+    };
+    schema::block(block)?.field(field).map(|field| (Some(field), field.holds))
+}
+
 /// The form of that name: of the wanted type, or where no type is known the only one.
 pub fn form(holds: Option<Type>, name: &str) -> Option<&'static Form> {
     match holds {
-        Some(holds) => schema::forms(holds).find(|form| form.name == name),
+        // `logspace(…)` stands for values of any type of number.
+        Some(holds) => schema::forms(holds).chain(schema::forms(Type::Spaced)).find(|form| form.name == name),
         None => schema::FORMS.iter().find(|form| form.name == name),
     }
 }

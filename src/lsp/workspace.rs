@@ -2,12 +2,13 @@
 
 use super::documents::{Document, Documents};
 use super::facts::Facts;
+use super::library::Library;
 use super::overlay::Texts;
 use super::worker::Checked;
 use crate::world::World;
-use lsp_types::{InitializeParams, TextDocumentPositionParams};
+use lsp_types::{InitializeParams, TextDocumentPositionParams, Uri};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Everything that answers are made from.
@@ -15,6 +16,7 @@ pub struct Workspace {
     pub documents: Documents,
     pub world: Arc<dyn World + Send>,
     pub client: Client,
+    pub library: Library,
     /// The last check of each open spec.
     pub checked: BTreeMap<PathBuf, Arc<Checked>>,
     /// What is known of the rows of each open spec.
@@ -37,11 +39,19 @@ impl Workspace {
     }
 
     /// The text of a spec: the open one, or that of the disk.
-    pub fn read(&self, path: &std::path::Path) -> Option<String> {
+    pub fn read(&self, path: &Path) -> Option<String> {
         match self.documents.at(path) {
             Some(document) => Some(document.content().to_owned()),
-            None => String::from_utf8(self.world.read(path).ok()?).ok(),
+            None => match self.library.text(path) {
+                Some(text) => Some(text.to_owned()),
+                None => String::from_utf8(self.world.read(path).ok()?).ok(),
+            },
         }
+    }
+
+    /// The URI of a file that the editor is led to; `None` where there is no such file.
+    pub fn uri(&self, path: &Path) -> Option<Uri> {
+        if self.library.show(path) { self.documents.uri(path) } else { None }
     }
 
     /// Every open text.

@@ -38,6 +38,7 @@ fn experiment(checked: &spec::Experiment, means: Means) -> Experiment {
         cost: Cost::default(),
         example: example(&checked.train.facts),
         hashes: hash::hashes(checked),
+        fields: Vec::new(),
     };
     experiment.cost = cost::estimate(&experiment, &checked.train.facts);
     experiment

@@ -1,13 +1,15 @@
 //! The plan: plain data that says all that a run will do, and the only thing that `execute` reads.
 //!
-//! Equal plans have equal bytes. Paths say where a file is on this machine; hashes are over contents, never over paths.
+//! Equal plans have equal bytes, but for the places of their fields. Paths say where a file is on this machine; hashes are over contents, never over paths.
 
 pub mod cost;
+mod field;
 mod hash;
 mod lower;
 mod memory;
 pub mod passes;
 
+pub use field::{Field, Place};
 pub use hash::NUMERICS;
 pub use lower::lower;
 
@@ -59,6 +61,9 @@ pub struct Experiment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub example: Option<RowTokens>,
     pub hashes: Hashes,
+    /// Every field as it was set, and where; in no hash. The compiler fills it in, which knows the files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<Field>,
 }
 
 /// The frozen model.

@@ -1,5 +1,6 @@
 //! Results as text: tables, pictures and numbers. Nothing here prints.
 
+pub mod difference;
 pub mod grid;
 pub mod plan;
 pub mod sweep;

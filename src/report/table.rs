@@ -5,6 +5,9 @@ use crate::data::metric::Metric;
 use crate::store::result::EvalRecord;
 use unicode_width::UnicodeWidthStr;
 
+/// Longer values are cut.
+const WIDTH: usize = 60;
+
 /// Which signs a picture or a table may be drawn with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
@@ -130,6 +133,16 @@ fn change(metric: Metric, before: f64, after: f64) -> String {
         _ if !difference.is_finite() => "–".to_owned(),
         Metric::Accuracy | Metric::ExactMatch => format!("{:+.1}", difference * 100.0 + 0.0),
         Metric::Perplexity => format!("{:+.2}", difference + 0.0),
+    }
+}
+
+/// One line of a length that fits into a cell.
+pub fn shorten(value: &str) -> String {
+    let words: Vec<&str> = value.split_whitespace().collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(WIDTH) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
     }
 }
 

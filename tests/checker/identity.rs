@@ -1,6 +1,6 @@
-//! What is in the hashes of stages, and what is not.
+//! What is in the hashes of stages, and what is not; and what of it makes a difference between specs.
 
-use crate::support::{planned, world};
+use crate::support::{differs, planned, world};
 use reftc::plan::{Experiment, Plan};
 use std::collections::BTreeSet;
 
@@ -110,6 +110,7 @@ fn every_field_that_decides_training_is_in_its_hash() {
     let mut hashes = BTreeSet::from([first(planned(SPEC, &world())).hashes.training]);
     for (from, to) in changes {
         assert!(hashes.insert(changed(from, to).hashes.training), "`{to}` does not change the hash of training");
+        assert!(differs(SPEC, &SPEC.replace(from, to)), "`{to}` makes no difference");
     }
 }
 
@@ -131,6 +132,7 @@ fn fields_of_an_eval_are_in_its_hash_alone() {
         let found = changed(from, to).hashes;
         assert_eq!(found.training, original.training, "`{to}`");
         assert!(hashes.insert(found.evals["test"].clone()), "`{to}` does not change the hash of the eval");
+        assert!(differs(SPEC, &SPEC.replace(from, to)), "`{to}` makes no difference");
     }
     assert_eq!(changed("batch    = 16", "batch    = 3").hashes, original, "rows at a time decide nothing");
 }
@@ -145,6 +147,8 @@ fn choices_and_their_score_are_in_the_hash_of_their_eval() {
     let hashes: BTreeSet<String> = texts.into_iter().map(hash).collect();
     assert_eq!(hashes.len(), 3);
     // Defaults written out are the same.
+    let with = |text: &str| SPEC.replace(written, text);
+    assert!(!differs(&with(texts[0]), &with("choices = [\"yes\", \"no\"], score = sum, metric = accuracy")));
     assert!(hashes.contains(&hash("choices = [\"yes\", \"no\"], score = sum, metric = accuracy")));
 }
 
@@ -160,14 +164,23 @@ fn what_decides_nothing_is_in_no_hash() {
         .replace("experiment first", "// comment\nexperiment another")
         .replace("Documented", "Documented otherwise");
     assert_eq!(first(planned(&renamed, &world())).hashes, original, "names");
+    // Experiments and their blocks are told apart by their names.
+    let renamed =
+        renamed.replace("intervene other_edit", "intervene edit").replace("experiment another", "experiment first");
+    assert!(!differs(SPEC, &renamed));
     let (tree, _) = reftc::syntax::parse(crate::support::FILE, SPEC);
     let formatted = reftc::syntax::format(&tree, SPEC);
     assert_ne!(formatted, SPEC);
     assert_eq!(first(planned(&formatted, &world())).hashes, original, "layout");
     assert_eq!(changed("lr         = 1e-3", "lr         = 0.001").hashes, original, "the spelling of a number");
     assert_eq!(changed("linear(warmup: 10%)", "linear(0.1)").hashes, original, "the spelling of a ratio");
+    for same in [&formatted, &SPEC.replace("1e-3", "0.001"), &SPEC.replace("linear(warmup: 10%)", "linear(0.1)")] {
+        assert!(!differs(SPEC, same), "{same}");
+    }
     let without_defaults = SPEC.replace("    clip       = 1.0\n", "").replace("  seed  = 42\n", "");
     assert_eq!(first(planned(&without_defaults, &world())).hashes, original, "defaults");
+    assert!(!differs(SPEC, &without_defaults));
+    assert!(!differs(SPEC, &SPEC.replace("layers = [2]", "layers = 2..=2, at = block_output")));
     let moved = SPEC.replace("test.json", "data/test.json");
     assert_eq!(first(planned(&moved, &world())).hashes, original, "paths");
     let recomputed = changed("clip       = 1.0", "clip = 1.0, recompute = true");
@@ -178,23 +191,31 @@ fn what_decides_nothing_is_in_no_hash() {
 
 #[test]
 fn the_order_of_edits_counts_at_one_place_of_a_layer_only() {
-    let spec = |blocks: &[&str]| {
+    let text = |blocks: &[(usize, &str)]| {
         let start = SPEC.find("  intervene edit").expect("the first block");
         let end = SPEC.find("  train {").expect("what follows the blocks");
-        let blocks: String =
-            blocks.iter().enumerate().map(|(at, block)| format!("  intervene e{at} = {block}\n")).collect();
-        first(planned(&format!("{}{blocks}{}", &SPEC[..start], &SPEC[end..]), &world())).hashes.training
+        let blocks: String = blocks.iter().map(|(name, block)| format!("  intervene e{name} = {block}\n")).collect();
+        format!("{}{blocks}{}", &SPEC[..start], &SPEC[end..])
     };
+    let spec = |blocks: &[&str]| {
+        let blocks: Vec<(usize, &str)> = blocks.iter().copied().enumerate().collect();
+        first(planned(&text(&blocks), &world())).hashes.training
+    };
+    let swapped = |one, other| differs(&text(&[(0, one), (1, other)]), &text(&[(1, other), (0, one)]));
     let low = "loreft { layers = [0, 1], positions = l3, rank = 4 }";
     let high = "loreft { layers = [2, 3], positions = l3, rank = 2 }";
     let both = "direft { layers = [1, 2], positions = f3, rank = 2 }";
     assert_eq!(spec(&[low, high]), spec(&[high, low]));
+    assert!(!swapped(low, high));
     assert_ne!(spec(&[low, both]), spec(&[both, low]));
+    assert!(swapped(low, both));
     let inside = "direft { layers = [1, 2], positions = f3, rank = 2, at = mlp_output }";
     assert_eq!(spec(&[low, inside]), spec(&[inside, low]), "another place of a layer");
+    assert!(!swapped(low, inside));
     assert_ne!(spec(&[low, inside]), spec(&[low, both]));
     let tied = |positions| format!("loreft {{ layers = all, positions = {positions}, rank = 4, tied = true }}");
     assert_eq!(spec(&[&tied("f3+l3")]), spec(&[&tied("l3+f3")]), "segments that share parameters are a set");
+    assert!(!differs(&text(&[(0, &tied("f3+l3"))]), &text(&[(0, &tied("l3+f3"))])));
     let alone = |tied| format!("loreft {{ layers = all, positions = l3, rank = 4, tied = {tied} }}");
     assert_eq!(spec(&[&alone(true)]), spec(&[&alone(false)]), "one segment has nothing to be tied to");
 }

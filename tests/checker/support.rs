@@ -2,7 +2,9 @@
 
 use crate::compile::compile;
 use reftc::check::Spec;
+use reftc::compile::outline::outlines;
 use reftc::diag::{Code, Diagnostic};
+use reftc::difference::Difference;
 use reftc::plan::Means;
 use reftc::plan::{self, Plan};
 use reftc::source::{FileId, Sources};
@@ -67,6 +69,15 @@ pub fn planned(text: &str, world: &MemoryWorld) -> Plan {
     let errors: Vec<_> = diagnostics.iter().filter(|found| found.severity == reftc::diag::Severity::Error).collect();
     assert!(errors.is_empty(), "{errors:?}\n{text}");
     plan::lower(&spec, Means::default())
+}
+
+/// Whether two specs without errors differ in more than how they are written.
+pub fn differs(before: &str, after: &str) -> bool {
+    let outlines = |text: &str| match outlines(Path::new("spec.reft"), None, &world().with("spec.reft", text)) {
+        Ok(outlines) => outlines,
+        Err(unsound) => panic!("{:?}\n{text}", unsound.errors),
+    };
+    !Difference::of(&outlines(before), &outlines(after)).is_empty()
 }
 
 /// Completes a fragment of a spec: a section gets an experiment around it, declarations the others that an experiment needs.

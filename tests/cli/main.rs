@@ -4,6 +4,7 @@
 
 mod commands;
 mod data;
+mod diff;
 mod failures;
 mod fixing;
 mod frozen;

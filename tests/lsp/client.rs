@@ -35,8 +35,17 @@ pub struct Client {
 
 /// This machine without a network and a cache.
 pub fn machine() -> RealWorld {
+    on(Cache::default())
+}
+
+/// This machine without a network, its cache in that folder.
+pub fn machine_with(cache: &Path) -> RealWorld {
+    on(Cache::at(cache.to_path_buf()))
+}
+
+fn on(cache: Cache) -> RealWorld {
     let offline = |name: &str| (name == "HF_HUB_OFFLINE").then(|| "1".to_owned());
-    RealWorld::new(Locator::new(HubSettings::from_variables(offline), Cache::default()))
+    RealWorld::new(Locator::new(HubSettings::from_variables(offline), cache))
 }
 
 /// The URI of a path without odd characters.

@@ -5,5 +5,6 @@
 mod cases;
 mod checks;
 mod client;
+mod files;
 mod neovim;
 mod transcripts;

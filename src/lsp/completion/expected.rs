@@ -45,7 +45,8 @@ impl Expected {
         let entry = cursor.block_entry();
         let nested = !cursor.inside().is_empty();
         let first = entry.split_whitespace().next().unwrap_or_default();
-        if !entry.contains('=') && !nested && cursor.string.is_none() {
+        let compares = block.flatten().is_some_and(|block| block.name == "expect") && entry.contains(['<', '>']);
+        if !entry.contains('=') && !compares && !nested && cursor.string.is_none() {
             let words = entry.split_whitespace().count() + usize::from(entry.ends_with(char::is_whitespace));
             return match block {
                 None if entry.contains(" extends ") => Expected::Experiment,
@@ -57,6 +58,8 @@ impl Expected {
         }
         let holds = match block {
             None => declared(first, entry),
+            // The right side of a comparison is a number.
+            Some(Some(block)) if block.name == "expect" => Some(Type::Float),
             Some(block) => field(block, first, entry),
         };
         value(holds, cursor)
@@ -65,6 +68,12 @@ impl Expected {
     /// Whether a value may stand there.
     pub fn is_value(self) -> bool {
         matches!(self, Expected::Value { .. })
+    }
+
+    /// Whether the values of a sweep may begin there.
+    pub fn is_swept(self, cursor: &Cursor) -> bool {
+        let block = cursor.block().and_then(block);
+        self.is_value() && cursor.inside().is_empty() && block.is_some_and(|block| block.name == "sweep")
     }
 
     /// The type that is wanted, of a value.
@@ -103,11 +112,12 @@ fn field(block: Option<&'static Block>, name: &str, entry: &str) -> Option<Type>
         return Some(Type::Kind);
     }
     let name = name.split('=').next().unwrap_or_default();
-    block?.field(name).map(|field| field.holds)
+    walk::field(block?, name).map(|(_, holds)| holds)
 }
 
 /// Follows the open brackets inwards.
 fn value(holds: Option<Type>, cursor: &Cursor) -> Expected {
+    let sweep = cursor.block().and_then(block).is_some_and(|block| block.name == "sweep");
     let mut around = Around::Entry(holds);
     let mut commas = 0;
     for open in cursor.inside() {
@@ -118,6 +128,8 @@ fn value(holds: Option<Type>, cursor: &Cursor) -> Expected {
             _ if head.ends_with(|last: char| last.is_alphanumeric() || matches!(last, '_' | ')' | ']')) => {
                 Around::Slice
             }
+            // Each of the values of a sweep is what the field holds.
+            _ if sweep && matches!(around, Around::Entry(_)) => Around::List(holds),
             _ => Around::List(holds.and_then(walk::element)),
         };
         commas = open.commas;

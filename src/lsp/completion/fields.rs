@@ -1,7 +1,7 @@
 //! Declarations of a file, and fields and sections of a block.
 
 use super::super::markdown;
-use super::{Offer, Scene, escaped};
+use super::{Offer, Scene, escaped, paths};
 use crate::check::schema::{self, Block, Fallback, Field};
 use crate::intervention::Kind;
 use crate::syntax::tree::{self, Entry, ItemKind};
@@ -31,13 +31,15 @@ const ALLOW: &str = "allow(${1:warning})";
 const ALLOW_DOC: &str = "warnings that are meant here";
 
 /// The sections of an experiment.
-const SECTIONS: [(&str, &str); 3] = [
+const SECTIONS: [(&str, &str); 5] = [
     (
         "intervene",
         "intervene ${1:edit} = ${2:loreft} {\n  layers    = ${3:all}\n  positions = ${4:f3+l3}\n  rank      = ${5:4}\n}",
     ),
     ("train", "train {\n  epochs = ${1:3}\n  lr     = ${2:9e-4}\n}"),
     ("eval", "eval ${1:test} {\n  on = ${2:data.test}\n}"),
+    ("sweep", "sweep {\n  ${1:train.lr} = [${2:1e-4, 1e-3}]\n}"),
+    ("expect", "expect {\n  ${1:params.share} <= ${2:1%}\n}"),
 ];
 
 /// What may stand at the top level.
@@ -52,9 +54,10 @@ pub fn declarations() -> Vec<Offer> {
 pub fn entries(scene: &Scene<'_>, block: &'static Block) -> Vec<Offer> {
     let body = body_at(scene);
     let written = |name: &str| body.is_some_and(|body| has_field(scene, body, name));
+    let written = &written;
     let rest = &scene.document.content()[scene.at..];
     let rest = rest.lines().next().unwrap_or_default();
-    let assigned = rest.trim_start_matches(|letter: char| letter.is_alphanumeric() || letter == '_');
+    let assigned = rest.trim_start_matches(|letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.'));
     let assigned = assigned.trim_start().starts_with('=');
     let kind = kind_around(scene);
     let offered = |field: &&Field| {
@@ -75,9 +78,14 @@ pub fn entries(scene: &Scene<'_>, block: &'static Block) -> Vec<Offer> {
             if assigned { offer } else { offer.snippet(format!("{} = ${{1:{}}}", field.name, escaped(value))) }
         })
         .collect();
+    match block.name {
+        "sweep" => drop(offers.splice(..0, paths::swept(scene, written, assigned))),
+        "expect" => offers.extend(paths::promised(scene)),
+        _ => {}
+    }
     if block.name == "experiment" {
         for (word, snippet) in SECTIONS {
-            let once = word == "train" && body.is_some_and(|body| has_section(body, word));
+            let once = matches!(word, "train" | "sweep" | "expect") && body.is_some_and(|body| has_section(body, word));
             let doc = schema::block(word).map_or("", |block| block.doc);
             if !once {
                 offers.push(Offer::new(word, CompletionItemKind::KEYWORD, doc).snippet(snippet));

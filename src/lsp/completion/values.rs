@@ -1,10 +1,9 @@
 //! Values of a type: its words and calls, names that hold one, arguments.
 
 use super::super::markdown;
-use super::super::modules::uses;
 use super::super::names::{Definition, Sort};
 use super::expected::Expected;
-use super::{Offer, Scene, escaped};
+use super::{Offer, Scene, escaped, paths};
 use crate::check::schema::{self, Form, Parameter};
 use crate::check::types::Type;
 use crate::diag::Code;
@@ -34,7 +33,11 @@ pub fn values(scene: &Scene<'_>) -> Vec<Offer> {
         Some(Type::Model) => offers.extend(names(scene, |sort| sort == Sort::Model)),
         Some(Type::Data) => offers.extend(names(scene, |sort| sort == Sort::Data)),
         Some(Type::Split) => offers.extend(splits(scene)),
+        Some(Type::Measure) => offers.extend(paths::measures(scene)),
         Some(holds) => {
+            if scene.expected.is_swept(scene.cursor) && matches!(holds, Type::Int | Type::Float | Type::Ratio) {
+                offers.extend(schema::forms(Type::Spaced).map(written));
+            }
             offers.extend(schema::forms(holds).filter(|form| !form.later).map(written));
             if holds == Type::Positions {
                 let segments =
@@ -114,7 +117,7 @@ fn arguments(scene: &Scene<'_>, form: &'static Form) -> Vec<Offer> {
 /// The files whose names can be written: this one, and those it uses, each with what stands before their names.
 fn scopes(scene: &Scene<'_>) -> Vec<(String, PathBuf)> {
     let path = &scene.document.path;
-    let used = uses(path, scene.document.tree()).map(|(name, used)| (format!("{name}."), used));
+    let used = scene.modules.uses(path).map(|(name, used)| (format!("{name}."), used));
     std::iter::once((String::new(), path.clone())).chain(used).collect()
 }
 
