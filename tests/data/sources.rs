@@ -1,6 +1,5 @@
 use proptest::prelude::*;
 use reftc::data::source::{Format, Source, Step, select};
-use std::path::PathBuf;
 
 fn slice(start: Option<i64>, end: Option<i64>) -> Step {
     Step::Slice { start, end }
