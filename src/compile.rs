@@ -2,6 +2,7 @@
 
 pub mod expectations;
 
+use crate::check::allowed::Allowed;
 use crate::check::modules::{Modules, near_spec};
 use crate::check::spec::{Expectation, Promised};
 use crate::check::{self, Spec};
@@ -13,12 +14,17 @@ use crate::world::World;
 use std::path::Path;
 
 /// A spec after checking, with everything that was found.
+#[derive(Default)]
 pub struct Compiled {
     /// The spec and the files that it uses; the spec is the first.
     pub sources: Sources,
     pub spec: Spec,
     /// In the order of their places.
     pub diagnostics: Vec<Diagnostic>,
+    /// Advice, for who asks for it.
+    pub advice: Vec<Diagnostic>,
+    /// The warnings and the advice that the spec allows, which are not among them.
+    pub allowed: Vec<Diagnostic>,
 }
 
 impl Compiled {
@@ -48,7 +54,7 @@ pub fn compile(path: &Path, settings: &[String], world: &dyn World) -> Compiled 
         }
         Err(diagnostic) => {
             sources.add(path, String::new());
-            Compiled { sources, spec: Spec::default(), diagnostics: vec![*diagnostic] }
+            Compiled { sources, spec: Spec::default(), diagnostics: vec![*diagnostic], ..Compiled::default() }
         }
     }
 }
@@ -69,8 +75,11 @@ pub fn compile_text(id: FileId, mut sources: Sources, settings: &[String], world
     if spec.experiments.iter().flat_map(|experiment| &experiment.expectations).any(planned) {
         diagnostics.extend(expectations::violated(&spec, &plan::lower(&spec, Means::default())));
     }
+    let means = Allowed::read(&modules, &mut diagnostics);
     in_order(&mut diagnostics);
-    Compiled { sources, spec, diagnostics }
+    let (allowed, rest): (_, Vec<_>) = diagnostics.into_iter().partition(|diagnostic| means.covers(diagnostic));
+    let (advice, diagnostics) = rest.into_iter().partition(|diagnostic| diagnostic.severity == Severity::Advice);
+    Compiled { sources, spec, diagnostics, advice, allowed }
 }
 
 /// The text of a spec file.

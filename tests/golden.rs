@@ -25,6 +25,7 @@ const FOLDERS: &[(&str, Function)] = &[
     ("syntax", tree_and_diagnostics),
     ("format", formatted),
     ("check", checked),
+    ("advice", advised),
     ("fix", fixed),
     ("plan", planned),
     ("plan_json", planned_as_json),
@@ -47,6 +48,12 @@ fn checked(sources: &Sources, id: FileId) -> String {
     let found = compile::compile(sources, id, &compile::machine());
     let summary = render::summary(&found.diagnostics);
     format!("{}{summary}\n", rendered(&found.diagnostics, &found.sources))
+}
+
+fn advised(sources: &Sources, id: FileId) -> String {
+    let found = compile::compile(sources, id, &compile::machine());
+    let all = [found.diagnostics, found.advice].concat();
+    format!("{}{}\n", rendered(&all, &found.sources), render::summary(&all))
 }
 
 fn fixed(sources: &Sources, id: FileId) -> String {

@@ -13,7 +13,7 @@ use reftc::intervention::orthogonal::Rotation;
 use reftc::intervention::rotations;
 use reftc::intervention::units::Interventions;
 use reftc::intervention::{At, Kind};
-use reftc::intervention::{save, tensor_file};
+use reftc::intervention::{save, saved, tensor_file};
 use reftc::model::decoder::BlockHook;
 use reftc::plan::{Activation, Intervention};
 
@@ -285,7 +285,7 @@ fn what_is_saved_comes_back_with_the_same_bits() {
             parameter.variable.set(&(parameter.variable.as_detached_tensor() - 0.125).unwrap()).unwrap();
         }
         save::save(folder.path(), &interventions).unwrap();
-        let first = std::fs::read(folder.path().join(save::TENSORS)).unwrap();
+        let first = std::fs::read(folder.path().join(saved::TENSORS)).unwrap();
         let loaded = save::load(folder.path(), &Device::Cpu).unwrap();
         assert_eq!(loaded.blocks, std::slice::from_ref(&block));
         let tensors = save::tensors(&interventions).unwrap();
@@ -293,7 +293,7 @@ fn what_is_saved_comes_back_with_the_same_bits() {
             assert_eq!(oracle::bits(&tensor), oracle::bits(&tensors[&name]), "{name}");
         }
         save::save(folder.path(), &loaded).unwrap();
-        assert_eq!(first, std::fs::read(folder.path().join(save::TENSORS)).unwrap());
+        assert_eq!(first, std::fs::read(folder.path().join(saved::TENSORS)).unwrap());
 
         let other = Intervention { rank: 5, ..block.clone() };
         let error = save::load_as(folder.path(), &[other], 32, &Device::Cpu).unwrap_err();
@@ -305,7 +305,7 @@ fn what_is_saved_comes_back_with_the_same_bits() {
     }
     let mut names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, [save::TENSORS, save::CONFIG]);
+    assert_eq!(names, [saved::TENSORS, saved::CONFIG]);
 }
 
 #[test]
@@ -316,7 +316,7 @@ fn a_saved_intervention_says_where_in_the_layer_it_acts() {
         let block = Intervention { at, ..tiny::block(Kind::Loreft, false) };
         let interventions = Interventions::new(std::slice::from_ref(&block), 32, 5, &Device::Cpu).unwrap();
         save::save(folder.path(), &interventions).unwrap();
-        let config = std::fs::read_to_string(folder.path().join(save::CONFIG)).unwrap();
+        let config = std::fs::read_to_string(folder.path().join(saved::CONFIG)).unwrap();
         assert!(config.contains(&format!("\"at\": \"{}\"", at.name())), "{config}");
         let loaded = save::load(folder.path(), &Device::Cpu).unwrap();
         assert_eq!(loaded.blocks, std::slice::from_ref(&block));
@@ -341,7 +341,7 @@ fn a_file_that_names_no_place_acts_on_the_block_output() {
     });
     config["interventions"][0].as_object_mut().unwrap().remove("at").unwrap();
     let tensors = save::tensors(&interventions).unwrap();
-    tensor_file::write(&folder.path().join(save::TENSORS), &tensors, &config).unwrap();
+    tensor_file::write(&folder.path().join(saved::TENSORS), &tensors, &config).unwrap();
     let loaded = save::load(folder.path(), &Device::Cpu).unwrap();
     assert_eq!(loaded.blocks, interventions.blocks);
     assert!(loaded.units.iter().all(|unit| unit.at == At::BlockOutput));
@@ -354,13 +354,13 @@ fn a_damaged_file_is_an_error_and_no_panic() {
     assert_eq!(missing.code, Code::SavedFileUnreadable);
     let interventions = Interventions::new(&[tiny::block(Kind::Loreft, true)], 32, 5, &Device::Cpu).unwrap();
     save::save(folder.path(), &interventions).unwrap();
-    let path = folder.path().join(save::TENSORS);
+    let path = folder.path().join(saved::TENSORS);
     let whole = std::fs::read(&path).unwrap();
     for length in [0, 4, 8, 100, whole.len() / 2, whole.len() - 1] {
         std::fs::write(&path, &whole[..length]).unwrap();
         let error = save::load(folder.path(), &Device::Cpu).unwrap_err();
         assert_eq!(error.code, Code::SavedFileUnreadable, "{length} bytes");
-        assert!(error.message.contains(save::TENSORS));
+        assert!(error.message.contains(saved::TENSORS));
     }
     let mut damaged = whole;
     let end = damaged.len();

@@ -147,6 +147,7 @@ fn expression() -> impl Strategy<Value = String> {
             (inner.clone(), trivia()).prop_map(|(value, end)| format!("linear(warmup:{end} {value},{end})")),
             (base.clone(), elements).prop_map(|(base, elements)| format!("{base}.shuffle({elements})")),
             (base.clone(), trivia()).prop_map(|(base, gap)| format!("{base}[{gap}-10..{gap}]")),
+            (base.clone(), trivia()).prop_map(|(base, gap)| format!("{base}[{gap}..{gap}-10{gap}]")),
             (base.clone(), trivia(), trivia(), base.clone())
                 .prop_map(|(start, before, after, end)| format!("[{start}{before}..{after} {end}]")),
             (base, trivia()).prop_map(|(base, gap)| format!("[{base}{gap}.shuffle(1){gap}.first()[1..]]")),
@@ -159,6 +160,14 @@ fn expression() -> impl Strategy<Value = String> {
             Just("4 ..= 12".to_owned()),
         ]
     })
+}
+
+/// Names of warnings, few or many, with comments between them.
+fn allow() -> impl Strategy<Value = String> {
+    let name = prop::sample::select(vec!["trailing-space", "twin-points", "unused-name", "no-such_name"]);
+    let element = (trivia(), name, trivia()).prop_map(|(before, name, after)| format!("{before}{name}{after}"));
+    (prop::sample::select(vec!["", " "]), prop::collection::vec(element, 1..9), trivia())
+        .prop_map(|(gap, names, end)| format!("allow{gap}({}{end})", names.join(",")))
 }
 
 fn separator() -> impl Strategy<Value = String> {
@@ -194,7 +203,7 @@ fn block(depth: u32) -> BoxedStrategy<String> {
                 (prop::sample::select(heads), block(depth - 1)).prop_map(|(head, body)| format!("{head}{body}"));
             let words = prop::sample::select(vec!["remove  eval old", "intervene  edit=small"]).prop_map(str::to_owned);
             let words = if depth == 2 { words.boxed() } else { Just("remove  eval old".to_owned()).boxed() };
-            let entry = prop_oneof![3 => field, 2 => section, 1 => words];
+            let entry = prop_oneof![6 => field, 4 => section, 2 => words, 1 => allow()];
             if depth == 2 { prop_oneof![5 => entry, 1 => expect].boxed() } else { entry.boxed() }
         }
     };
@@ -216,6 +225,7 @@ fn spec() -> impl Strategy<Value = String> {
         block(2).prop_map(|body| format!("experiment e extends std.base{body}")),
         Just("use \"a.reft\"   as b".to_owned()),
         Just("edition=1".to_owned()),
+        allow(),
     ];
     let separators = ["\n", "\n\n\n", " // behind\n", "\n/// doc\n", "\n// own\n\n", "\n//! late\n"];
     let items = prop::collection::vec((item, prop::sample::select(separators.to_vec())), 0..5);

@@ -126,7 +126,7 @@ fn an_interrupted_training_goes_on_with_the_same_bits() {
 
         let mut trainer = Trainer::new(task, fresh(7)).unwrap();
         let interrupt = AtomicBool::new(false);
-        let stop_after_four = &mut |trainer: &Trainer, _: bool, _: &mut dyn FnMut(Event)| {
+        let stop_after_four = &mut |trainer: &mut Trainer, _: bool, _: &mut dyn FnMut(Event)| {
             interrupt.store(trainer.step() == 4, std::sync::atomic::Ordering::Relaxed);
             Ok(())
         };

@@ -89,5 +89,6 @@ pub fn llama(layers: usize, hidden: usize, inner: usize, heads: [usize; 3], voca
         sliding_window: None,
         bos_token: None,
         eos_tokens: Vec::new(),
+        attention_dropout: 0.0,
     }
 }

@@ -54,7 +54,7 @@ impl Checker<'_> {
             ExprKind::Group(inner) => self.amount(inner),
             ExprKind::Negation(inner) => {
                 let amount = self.amount(inner)?;
-                self.keep(product(Amount::Int(-1), Scaling::Times, amount), expr.span)
+                self.amount_or_slip(product(Amount::Int(-1), Scaling::Times, amount), expr.span)
             }
             ExprKind::Sum(terms) => self.folded(terms, sum),
             ExprKind::Product(factors) => self.folded(factors, product),
@@ -92,12 +92,12 @@ impl Checker<'_> {
         let mut place = first.span;
         for ((operator, part), amount) in all {
             place = place.to(part.span);
-            total = self.keep(join(total, *operator, amount), place)?;
+            total = self.amount_or_slip(join(total, *operator, amount), place)?;
         }
         Some(total)
     }
 
-    fn keep(&mut self, result: Result<Amount, Slip>, span: Span) -> Option<Amount> {
+    fn amount_or_slip(&mut self, result: Result<Amount, Slip>, span: Span) -> Option<Amount> {
         result
             .map_err(|slip| self.sink.push(Diagnostic::at(slip.code, span, slip.message, slip.label).help(slip.help)))
             .ok()

@@ -106,7 +106,7 @@ impl Checker<'_> {
         }
         let (eos, has_stray) = (fields.flag("eos"), fields.has_stray());
         let data = DataDeclaration { name: name.clone(), prompt, target, eos, overlong, splits, has_stray, origins };
-        let broken = body.entries.iter().any(|entry| !matches!(entry, Entry::Field(_)));
+        let broken = body.entries.iter().any(|entry| !matches!(entry, Entry::Field(_) | Entry::Allow(_)));
         if data.splits.is_empty() && !broken && !has_stray {
             self.sink.push(
                 Diagnostic::at(Code::MissingField, name.span, format!("`{}` has no rows", name.text), "no split")
@@ -202,6 +202,16 @@ impl Checker<'_> {
     /// Offers the files of the folder that have nearly the name; where only one can be meant and the name stands once in the
     /// source at `span`, as the fix.
     fn near_file(&self, diagnostic: Box<Diagnostic>, path: &Path, span: Span) -> Box<Diagnostic> {
+        let written = path.to_string_lossy();
+        if written.contains("://") {
+            return Box::new(diagnostic.help("download it first: a spec reads files of this machine"));
+        }
+        if written.contains(['*', '?']) {
+            return Box::new(diagnostic.help("name one file: the rows of a split come from one"));
+        }
+        if diagnostic.code == Code::DataUnreadable {
+            return Box::new(diagnostic.help("name the file in it that holds the rows"));
+        }
         let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
             return diagnostic;
         };

@@ -5,7 +5,7 @@ use super::choices::WrittenChoices;
 use super::data::DataDeclaration;
 use super::experiment::Names;
 use super::fields::Fields;
-use super::gold::Judged;
+use super::lints::unscorable_gold::Judged;
 use super::names::is_split_field;
 use super::spec::{Eval, When};
 use super::split::{SplitContext, Use, missing_split, unknown_split};
@@ -13,6 +13,7 @@ use super::trained::TrainedData;
 use super::value::{TemplateValue, Value};
 use crate::data::answer::Extractor;
 use crate::data::metric::Metric;
+use crate::data::report::Count;
 use crate::diag::{Code, Diagnostic};
 use crate::source::Spanned;
 use crate::syntax::tree::Section;
@@ -90,8 +91,9 @@ impl Checker<'_> {
         };
         let checked = self.split_facts(&data, &split, gold.as_ref(), context, wanted);
         let answer = answer?;
+        let mut trained_rows = Count::default();
         for TrainedData { data: trained, .. } in trained {
-            self.overlap(trained, &data, &split, fields.get("on")?.span);
+            trained_rows.merge(self.overlap(trained, &data, &split, fields.get("on")?.span));
         }
         if let (Some(checked), Use::Generation, Some(written)) = (&checked, wanted, fields.get("answer")) {
             let label = format!("`{}.{}`", data.name.text, split.value);
@@ -118,6 +120,7 @@ impl Checker<'_> {
             metric,
             baseline: fields.flag("baseline")?,
             batch: fields.count("batch")?,
+            trained_rows,
         })
     }
 

@@ -27,7 +27,7 @@ impl Checker<'_> {
                         span: comparison.span,
                     })
                 }
-                Entry::Bad(_) => None,
+                Entry::Allow(_) | Entry::Bad(_) => None,
                 Entry::Field(field) => {
                     self.wrong_entry(field.span);
                     None

@@ -5,14 +5,13 @@ use super::changes::Changes;
 use super::eval::EvalFields;
 use super::fields::{Fields, misplaced};
 use super::intervene::CheckedIntervention;
+use super::lints::ExperimentSeen;
 use super::model::ModelDeclaration;
 use super::schema;
-use super::scope::unknown_name;
-use super::spec::{Eval, Experiment, Promised, Selection, Spec, SplitFacts, Sweep, point_text};
+use super::spec::{Eval, Experiment, Keep, Spec, SplitFacts, Sweep, Train, point_text};
 use super::split::SplitContext;
 use super::sweep::SweptPoint;
 use super::train::train_block;
-use super::value::Value;
 use crate::data::positions::Segment;
 use crate::diag::{Code, Diagnostic, suggest};
 use crate::source::{Span, Spanned};
@@ -59,8 +58,11 @@ impl<'a> Checker<'a> {
             self.change(Changes::default());
             let points = spec.experiments.get(before..).unwrap_or_default();
             let select = sweep.select.as_ref().and_then(|select| self.selection(select, points.first()?));
+            let choice = select.as_ref().zip(sweep.select.as_ref().map(|select| select.span));
+            let choice = choice.map(|(selection, place)| (selection.eval.as_str(), place));
+            let choices = choice.into_iter().chain(points.iter().filter_map(kept_by)).collect();
+            self.look_at_experiment(&ExperimentSeen { name, points, choices });
             if points.iter().any(|point| !point.point.is_empty()) {
-                self.report_twins(name, points);
                 spec.sweeps.push(Sweep { experiment: name.text.clone(), select });
             }
         }
@@ -112,6 +114,8 @@ impl<'a> Checker<'a> {
         if let (Some(facts), Some(model), Some(checked)) = (&facts, &model, &checked) {
             checked.iter().for_each(|block| self.dead_segments(block, &facts.shapes, model));
         }
+        let dropout = train_fields.and_then(|fields| self.base_dropout(fields, model.as_deref()?));
+        let keep = train_fields.and_then(|fields| fields.get("keep").cloned());
         let train = train.and_then(|(section, fields)| train_block(section.keyword.span, &fields?, rows?, facts?));
         let trained = trained.unwrap_or_default();
         let evals: Vec<Option<Eval>> =
@@ -123,15 +127,22 @@ impl<'a> Checker<'a> {
             Some(section) => self.expectations(section, &evals),
             None => Some(Vec::new()),
         };
+        let evals = evals.into_iter().collect::<Option<Vec<Eval>>>();
+        let keep = match (&keep, &train, &evals, &expectations) {
+            (Some(keep), Some(train), Some(evals), Some(expectations)) => self.keep(keep, train, evals, expectations),
+            _ => None,
+        };
+        dropout?;
         Some(Experiment {
             name: name.text.clone(),
             doc: doc.to_owned(),
             span: head,
             seed: u64::try_from(fields.get("seed")?.value.as_int()?).ok()?,
             model: model?.checked.clone(),
+            starts: checked.iter().flatten().filter_map(|checked| checked.start.clone()).collect(),
             interventions: checked?.into_iter().map(|checked| checked.intervention).collect(),
-            train: train?,
-            evals: evals.into_iter().collect::<Option<_>>()?,
+            train: Train { keep: keep?, ..train? },
+            evals: evals?,
             point: Vec::new(),
             expectations: expectations?,
             origins,
@@ -204,71 +215,6 @@ impl<'a> Checker<'a> {
         self.mention(second.span);
     }
 
-    /// `select`: the measure must be one of the experiment's, on rows that nothing else is reported on.
-    fn selection(&mut self, select: &Spanned<Value>, experiment: &Experiment) -> Option<Selection> {
-        let Value::Form(form) = &select.value else { return None };
-        let Value::Measure { eval: wanted, metric } = &form.argument("measure")?.value else { return None };
-        let names: Vec<&str> = experiment.evals.iter().map(|eval| eval.name.as_str()).collect();
-        let Some(eval) = experiment.evals.iter().find(|eval| eval.name == wanted.value) else {
-            let name = Ident { text: wanted.value.clone(), span: wanted.span };
-            self.sink.push(unknown_name(&name, "eval", &names, "`eval NAME { … }`"));
-            return None;
-        };
-        if eval.metric.name() != metric.value {
-            self.sink.push(
-                Diagnostic::at(
-                    Code::UnknownName,
-                    metric.span,
-                    format!("`{}` does not measure `{}`", eval.name, metric.value),
-                    format!("it measures `{}`", eval.metric.name()),
-                )
-                .label(eval.span, "measured here")
-                .help(format!("write `eval.{}.{}`", eval.name, eval.metric.name()))
-                .fix(metric.span, eval.metric.name()),
-            );
-            return None;
-        }
-        let same = |other: &&Eval| other.split.split.source == eval.split.split.source;
-        let reported = experiment.evals.iter().filter(|other| other.name != eval.name).find(same);
-        let promised = experiment.expectations.iter().find(|expectation| match expectation.promised {
-            Promised::Measured(at) => experiment.evals.get(at).is_some_and(|other| same(&other)),
-            _ => false,
-        });
-        if let Some(place) = reported.map(|other| other.span).or(promised.map(|expectation| expectation.span)) {
-            self.sink.push(
-                Diagnostic::at(
-                    Code::SelectedOnReported,
-                    select.span,
-                    format!("the best point is chosen by rows that are reported, those of `{}`", eval.name),
-                    "chosen by these",
-                )
-                .label(place, "reported on the same rows")
-                .help("choose by a split of its own: `validation = rows[-200..]`, `eval dev { on = data.validation }`"),
-            );
-            return None;
-        }
-        Some(Selection { eval: eval.name.clone(), metric: eval.metric, highest: form.form.name == "max" })
-    }
-
-    /// Warns of points that are the same training.
-    fn report_twins(&mut self, name: &Ident, points: &[Experiment]) {
-        for (at, point) in points.iter().enumerate() {
-            let twin = points.iter().take(at).find(|other| other.seed == point.seed && same_point(other, point));
-            if let Some(twin) = twin {
-                self.sink.push(
-                    Diagnostic::at(
-                        Code::TwinPoints,
-                        name.span,
-                        "two points of this sweep are the same experiment",
-                        format!("{} and {}", point_text(&twin.point), point_text(&point.point)),
-                    )
-                    .help("remove the value that is there twice"),
-                );
-                return;
-            }
-        }
-    }
-
     /// The name of a section, checked to be there and new.
     pub(super) fn section_name<'t>(
         &mut self,
@@ -331,31 +277,11 @@ fn at_point(mut checked: Experiment, point: &SweptPoint) -> Experiment {
     checked
 }
 
-/// Whether two points of a sweep train the same way.
-fn same_point(left: &Experiment, right: &Experiment) -> bool {
-    let train = |experiment: &Experiment| {
-        let train = &experiment.train;
-        (
-            train.epochs,
-            train.batch,
-            train.accumulate,
-            train.learning_rate,
-            train.warmup,
-            train.clip,
-            train.schedule,
-            train.optimizer,
-        )
-    };
-    left.interventions == right.interventions
-        && train(left) == train(right)
-        && left.train.splits.iter().map(|split| &split.split).eq(right.train.splits.iter().map(|split| &split.split))
-        && left.model.source == right.model.source
-        && left.model.precision == right.model.precision
-        && left
-            .evals
-            .iter()
-            .map(|eval| (&eval.name, &eval.answer, eval.max_tokens, &eval.split.split))
-            .eq(right.evals.iter().map(|eval| (&eval.name, &eval.answer, eval.max_tokens, &eval.split.split)))
+/// The evaluation that decides which parameters a training ends with, and where that is written.
+fn kept_by(experiment: &Experiment) -> Option<(&str, Span)> {
+    let Keep::Best { eval, .. } = &experiment.train.keep else { return None };
+    let written = experiment.origins.iter().find(|origin| origin.path == "train.keep").and_then(|origin| origin.place);
+    Some((eval, written.unwrap_or(experiment.train.span)))
 }
 
 fn missing_block(head: Span, name: &str, example: &str) -> Diagnostic {

@@ -112,6 +112,8 @@ impl Checker<'_> {
                         .help("delete the field itself"),
                     );
                 }
+                // Where it counts is for `Allowed` to say.
+                tree::Entry::Allow(_) => {}
                 tree::Entry::Bad(span) => {
                     self.mention(*span);
                     broken = true;
@@ -240,6 +242,13 @@ fn unknown(block: &'static Block, path: &tree::Path, name: &str, value: &str) ->
         let value = if plain && value.len() < 40 && !value.contains('\n') { value } else { field.holds.example() };
         let diagnostic = diagnostic.help(format!("write `{} = {value}`: {}", field.name, field.doc));
         return (if plain { diagnostic.fix(path.span, field.name) } else { diagnostic }, Some(field.name));
+    }
+    if name == "allow" {
+        return (diagnostic.help("warnings are allowed as in a call: `allow(trailing-space)`"), None);
+    }
+    if matches!(name, "device" | "device_map" | "threads" | "num_workers" | "output_dir" | "report_to") {
+        let help = "remove it: where and how a spec runs is said on the command line, as in `reftc run --device cuda`";
+        return (diagnostic.help(help), None);
     }
     let names: Vec<&str> = block.fields.iter().map(|field| field.name).collect();
     if let [nearest, ..] = suggest::near(name, names.iter().copied()).as_slice() {

@@ -2,6 +2,7 @@
 
 use super::Checker;
 use super::data::{DataDeclaration, SplitSource};
+use super::lints::RowsSeen;
 use super::split::{SplitContext, Use};
 use crate::data::report::EncodeReport;
 use crate::diag::{Code, Diagnostic};
@@ -21,18 +22,6 @@ impl Checker<'_> {
         let label = format!("`{}.{}`", data.name.text, named.value);
         let rows_span = source.source.span;
         let file = &source.source.value.path;
-        let table_rows = source.table.rows;
-        if table_rows > report.rows {
-            self.sink.push(
-                Diagnostic::at(
-                    Code::RowsSampled,
-                    rows_span,
-                    format!("{label} has {table_rows} rows, and the first {} were checked", report.rows),
-                    "checked in part",
-                )
-                .help("the rest is checked when the run reads it; a slice keeps to what was checked"),
-            );
-        }
         if report.empty_targets.rows > 0 && matches!(wanted, Use::Training | Use::Loss) {
             let target = data.target.as_ref().map_or(rows_span, |target| target.span);
             self.sink.push(
@@ -60,52 +49,8 @@ impl Checker<'_> {
             );
             return None;
         }
-        if report.cut_prompts.rows > 0 {
-            self.sink.push(
-                Diagnostic::at(
-                    Code::OverlongPrompts,
-                    rows_span,
-                    format!(
-                        "`max_length = {}` cuts the prompt of {} of {label}",
-                        context.max_length, report.cut_prompts
-                    ),
-                    format!("the longest prompt has {} tokens", report.longest_prompt_uncut),
-                )
-                .help(format!("write `max_length = {}` to keep every row whole", report.longest_uncut)),
-            );
-        }
-        if report.dropped.rows > 0 {
-            self.sink.push(
-                Diagnostic::at(
-                    Code::DroppedRows,
-                    rows_span,
-                    format!(
-                        "{} of {label} {} left out, as no {} token is left",
-                        report.dropped,
-                        if report.dropped.rows == 1 { "is" } else { "are" },
-                        if matches!(wanted, Use::Choices(_)) { "prompt" } else { "target" },
-                    ),
-                    format!("{} of {} rows are used", report.kept(), report.rows),
-                )
-                .help(format!("write `max_length = {}` to keep them", report.longest_uncut)),
-            );
-        }
-        if report.split_tokens.rows > 0 && wanted != Use::Generation {
-            let prompt = data.prompt.as_ref().map_or(rows_span, |prompt| prompt.span);
-            let (what, begin) = match wanted {
-                Use::Choices(_) => ("a choice", "begin every choice with the space: `[\" yes\", \" no\"]`"),
-                _ => ("the target", "begin the target with the space: `target = \" {answer}\"`"),
-            };
-            self.sink.push(
-                Diagnostic::at(
-                    Code::SplitToken,
-                    prompt,
-                    format!("in {} of {label} the prompt's last token runs into {what}", report.split_tokens),
-                    "the prompt ends inside a token",
-                )
-                .help(format!("end the prompt with a newline, or {begin}")),
-            );
-        }
+        let max_length = context.max_length;
+        self.look_at_rows(&RowsSeen { label: &label, data, source, report, max_length, wanted });
         Some(())
     }
 }

@@ -1,4 +1,4 @@
-//! What other tools call the words of the language. What they call its fields stands with the fields, in `schema.rs`.
+//! What other tools call the words of the language. What they call its fields stands with the fields, in `schema/blocks.rs`.
 
 /// Their words and ours, of whatever type the place wants.
 pub const WORDS: &[(&str, &str)] = &[

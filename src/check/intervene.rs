@@ -12,6 +12,7 @@ use super::types::Type;
 use super::value::Value;
 use crate::data::positions::Segment;
 use crate::diag::{Code, Diagnostic};
+use crate::intervention::saved::{NoStart, Start};
 use crate::intervention::{Activation, At, Intervention, Kind};
 use crate::source::{Span, Spanned};
 use crate::syntax::tree::{Entry, Section};
@@ -22,6 +23,8 @@ pub struct CheckedIntervention {
     pub segments: Vec<Spanned<Segment>>,
     /// The value of `layers`.
     pub layers: Span,
+    /// What it starts from, where `init` says so.
+    pub start: Option<Start>,
 }
 
 impl Checker<'_> {
@@ -90,7 +93,36 @@ impl Checker<'_> {
         };
         fields.word("parametrization")?;
         let layers = fields.get("layers")?.span;
-        Some(CheckedIntervention { intervention, segments, layers })
+        let start = match fields.get("init") {
+            Some(init) => Some(self.start(init, &intervention, model?, &fields)?),
+            None => None,
+        };
+        Some(CheckedIntervention { intervention, segments, layers, start })
+    }
+
+    /// `init`: something is saved there, and it fits the block.
+    fn start(
+        &mut self,
+        init: &Spanned<Value>,
+        block: &Intervention,
+        model: &ModelDeclaration,
+        fields: &Fields,
+    ) -> Option<Start> {
+        let path = self.modules.locate(init.span, init.value.as_text()?);
+        let diagnostic = match Start::of(block, model.checked.config.hidden_size, &path) {
+            Ok(start) => return Some(start),
+            Err(NoStart::Unreadable(diagnostic)) => diagnostic.label(init.span, "starts from this"),
+            Err(NoStart::Misfit { problem, help, field }) => {
+                let message = format!("`{}` cannot start from what is saved there: {problem}", block.name);
+                let diagnostic = Diagnostic::at(Code::StartMismatch, init.span, message, "starts from this").help(help);
+                match field.and_then(|field| fields.written(field)) {
+                    Some(written) => diagnostic.label(written, "does not fit"),
+                    None => diagnostic,
+                }
+            }
+        };
+        self.sink.push(diagnostic);
+        None
     }
 
     /// Fields that other kinds have.

@@ -57,8 +57,24 @@ fn help(expr: &Expr, written: &str, holds: Type) -> String {
         }
         (ExprKind::String(text), _) if is_plain(text) => format!("write it without quotes: `{text}`"),
         (ExprKind::Int(back), Type::Layers) if *back < 0 => format!("write `last({})`", back.unsigned_abs()),
+        (ExprKind::Call { name, .. }, Type::Int) if name.text() == "range" => "write the range as `1..4`".into(),
+        (ExprKind::Int(count), Type::When) if *count > 0 => format!("write `steps({count})`"),
+        (ExprKind::Int(count), Type::Decode) if *count > 0 => format!("write `greedy(max_tokens: {count})`"),
+        (ExprKind::List(_), Type::Metric) => "write an `eval` for each metric".into(),
+        (ExprKind::List(_), Type::Site) => "write an `intervene` block for each place".into(),
+        (ExprKind::Word(path), Type::Selection) if path.text().starts_with("eval.") => {
+            format!("write `max({written})`, or `min({written})`")
+        }
+        (ExprKind::String(_), Type::Selection) => format!("write for example `{}`", holds.example()),
         (ExprKind::Int(layer), Type::Layers) => format!("write `[{layer}]`"),
         (ExprKind::Range { .. }, Type::Int) => format!("write the range alone, without brackets: `{written}`"),
+        (ExprKind::Int(back), Type::Positions) if *back < 0 => format!("write `l{}`", back.unsigned_abs()),
+        (ExprKind::List(_), Type::Positions) => {
+            "count from the ends, `f3` for the first tokens and `l3` for the last, or write `all`".into()
+        }
+        (ExprKind::Range { .. }, Type::Positions) => {
+            "write `all`, or take some away: `all - f3`; `f3` and `l3` count from the ends".into()
+        }
         (ExprKind::Int(count), Type::Positions) if *count > 0 => {
             format!("write `f{count}`, `l{count}` or `f{count}+l{count}`")
         }

@@ -2,12 +2,12 @@
 //!
 //! Checking always finishes: what is wrong is reported, and the rest is checked all the same.
 
+pub mod allowed;
 mod arithmetic;
 mod changes;
 mod choices;
 mod cycles;
 mod data;
-mod dead;
 mod describe;
 mod eval;
 mod evaluate;
@@ -17,7 +17,6 @@ mod fields;
 mod findings;
 pub mod foreign;
 mod forms;
-mod gold;
 mod inherit;
 mod intervene;
 mod layers;
@@ -28,12 +27,12 @@ mod mismatch;
 mod model;
 pub mod modules;
 mod names;
-mod overlap;
 mod place;
 mod placed;
 mod positions;
 pub mod schema;
 mod scope;
+mod selection;
 mod source;
 pub mod spec;
 mod split;
@@ -54,6 +53,7 @@ use crate::syntax::tree::{ExprKind, Field, File, Ident, ItemKind};
 use crate::world::World;
 use changes::Changes;
 use data::DataDeclaration;
+use lints::SpecSeen;
 use model::ModelDeclaration;
 use modules::Modules;
 use scope::{Declared, Scope};
@@ -118,20 +118,13 @@ pub fn check(modules: &Modules, settings: &[Field], sources: &Sources, world: &d
             checker.experiment(entry.name, doc, parent, body, &mut spec);
         }
     }
-    checker.lints();
     let Some(root) = modules.root() else { return (spec, checker.sink.into_sorted()) };
     let broken = root.tree.items.iter().any(|item| matches!(item.kind, ItemKind::Bad));
-    if experiments == 0 && !broken {
-        checker.sink.push(
-            Diagnostic::at(Code::NothingToRun, root.tree.span, "this file has no experiment", "nothing to run")
-                .help("add `experiment NAME { … }`"),
-        );
-    }
     if experiments > 0 && !broken {
         checker.unreached_data();
         checker.unreached_models();
-        scope.report_unused(&mut checker.sink);
     }
+    checker.look_at_spec(&SpecSeen { file: root.tree.span, experiments, broken });
     (spec, checker.sink.into_sorted())
 }
 

@@ -49,8 +49,15 @@ impl Checker<'_> {
             format!("`{text}` leads to no field of this experiment"),
             "unknown path",
         );
+        if let Some(meant) = meant(path, &text, &names) {
+            self.sink.push(diagnostic.help(format!("write `{meant}`")).fix(path.span, meant));
+            return None;
+        }
         self.sink.push(match suggest::near(&text, names.iter().copied()).as_slice() {
-            [only, ..] => diagnostic.help(format!("did you mean `{only}`?")).fix(path.span, *only),
+            [only, ..] => {
+                let slip = suggest::slip_of(&text, names.iter().copied());
+                diagnostic.help(format!("did you mean `{only}`?")).maybe_fix(path.span, slip)
+            }
             [] => diagnostic.help(
                 "write for example `train.lr`, `intervene.NAME.rank`, `eval.NAME.decode`, `data.prompt`, `model.dtype` or `seed`",
             ),
@@ -117,6 +124,30 @@ fn section<'b>(body: &'b mut Block, keyword: &str, name: Option<&str>) -> Option
         }
         _ => None,
     })
+}
+
+/// The path that is meant by a field without its block, by a block alone, or by a name that other tools give a field.
+fn meant(path: &Path, text: &str, names: &[&str]) -> Option<String> {
+    let kind = format!("{text}.kind");
+    if names.contains(&kind.as_str()) {
+        return Some(kind);
+    }
+    let last = path.segments.last()?.text.as_str();
+    let known = |name: &&&str| {
+        let (block, field) = name.rsplit_once('.').unwrap_or(("experiment", name));
+        let block = schema::block(block.split('.').next().unwrap_or_default());
+        let same =
+            field == last || block.is_some_and(|block| block.known_as(last).is_some_and(|known| known.name == field));
+        let inside = path
+            .segments
+            .split_last()
+            .is_none_or(|(_, outer)| outer.iter().zip(name.split('.')).all(|(written, name)| written.text == name));
+        same && inside
+    };
+    match names.iter().filter(known).collect::<Vec<_>>().as_slice() {
+        [only] => Some((**only).to_owned()),
+        _ => None,
+    }
 }
 
 /// Every path of an experiment, as it may be written.

@@ -2,6 +2,7 @@
 
 use super::Checker;
 use super::data::{DataDeclaration, Table};
+use super::lints::PositionSeen;
 use super::split::{SplitContext, Use};
 use crate::data::positions::{PromptText, Segment};
 use crate::data::report::EncodeReport;
@@ -58,7 +59,8 @@ impl Checker<'_> {
         let (report, texts) = reports;
         let label = format!("`{}.{split}`", data.name.text);
         let mut sound = true;
-        for Spanned { value: segment, span } in context.segments {
+        for written in context.segments {
+            let Spanned { value: segment, span } = written;
             let names_texts = !segment.texts().is_empty();
             // An evaluation may have other data; what is wrong with the training's was said there.
             if names_texts && wanted != Use::Training && self.sink.has_error_at(*span) {
@@ -89,27 +91,11 @@ impl Checker<'_> {
                     .help(help),
                 );
                 sound = false;
-            } else if fit.clipped.rows > 0 {
-                self.sink.push(
-                    Diagnostic::at(
-                        Code::ClippedPositions,
-                        *span,
-                        format!("`{segment}` is clipped to half of the prompt in {} of {label}", fit.clipped),
-                        format!("of {} rows", report.kept()),
-                    )
-                    .help("fewer tokens are edited there, as in the reference; a smaller N avoids it"),
-                );
-            } else if empty.rows > 0 {
-                let (_, help) = no_tokens(segment, context.max_length);
-                self.sink.push(
-                    Diagnostic::at(
-                        Code::MissingPositions,
-                        *span,
-                        format!("`{segment}` hits no token in {empty} of {label}"),
-                        format!("of {} rows", report.kept()),
-                    )
-                    .help(format!("nothing is edited there by this segment; {help}")),
-                );
+            } else {
+                let max_length = context.max_length;
+                let seen =
+                    PositionSeen { segment: written, label: &label, data, report, fit, empty, max_length, wanted };
+                self.look_at_position(&seen);
             }
         }
         sound.then_some(())
@@ -171,7 +157,7 @@ fn hidden_texts(segment: &Segment, span: Span, data: &DataDeclaration, label: &s
 }
 
 /// Why a segment may hit nothing, and what to do about it.
-fn no_tokens(segment: &Segment, max_length: usize) -> (&'static str, String) {
+pub(super) fn no_tokens(segment: &Segment, max_length: usize) -> (&'static str, String) {
     match segment {
         Segment::First(_) | Segment::Last(_) | Segment::All => (
             "every prompt is too short",

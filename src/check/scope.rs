@@ -182,25 +182,14 @@ impl<'a> Scope<'a> {
         own.chain(imported).collect()
     }
 
-    /// Warns about everything that the spec declares and nothing uses.
-    pub fn report_unused(&self, sink: &mut Sink) {
+    /// What the spec declares and nothing uses, in written order.
+    pub fn unused(&self) -> Vec<Entry<'a>> {
         let used = self.used.borrow();
-        for entry in self.entries() {
-            if matches!(entry.declared, Declared::Experiment { .. } | Declared::File(None))
-                || used.contains(&entry.name.span)
-            {
-                continue;
-            }
-            sink.push(
-                Diagnostic::at(
-                    Code::UnusedName,
-                    entry.name.span,
-                    format!("`{}` is never used", entry.name.text),
-                    format!("{} that no experiment reaches", entry.declared.description()),
-                )
-                .help("remove it, or use it in an experiment"),
-            );
-        }
+        let unused = |entry: &&Entry<'a>| {
+            !matches!(entry.declared, Declared::Experiment { .. } | Declared::File(None))
+                && !used.contains(&entry.name.span)
+        };
+        self.entries().iter().filter(unused).copied().collect()
     }
 }
 
@@ -254,7 +243,7 @@ fn declaration<'a>(item: &'a Item, module: &'a Module) -> Option<(&'a Ident, Dec
             let (_, file) = module.uses.iter().find(|(used, _)| used.span == name.span)?;
             (name, Declared::File(*file))
         }
-        ItemKind::Edition { .. } | ItemKind::Bad => return None,
+        ItemKind::Edition { .. } | ItemKind::Allow(_) | ItemKind::Bad => return None,
     })
 }
 

@@ -3,10 +3,11 @@
 use crate::data::answer::Extractor;
 use crate::data::choices::Choices;
 use crate::data::metric::Metric;
-use crate::data::report::RowShape;
+use crate::data::report::{Count, RowShape};
 use crate::data::split::Split;
 use crate::data::template::Template;
 use crate::intervention::Intervention;
+use crate::intervention::saved::Start;
 use crate::model::config::{ModelConfig, ModelSource, Precision};
 use crate::model::known::ModelDigests;
 use crate::source::Span;
@@ -29,6 +30,8 @@ pub struct Experiment {
     pub seed: u64,
     pub model: Model,
     pub interventions: Vec<Intervention>,
+    /// The saved blocks that some of them start from, in their order.
+    pub starts: Vec<Start>,
     pub train: Train,
     pub evals: Vec<Eval>,
     /// The values of its sweep; empty where there is none.
@@ -228,6 +231,42 @@ pub struct Train {
     pub clip: Option<f64>,
     /// Activations are computed again in the backward pass.
     pub recompute: bool,
+    pub keep: Keep,
+}
+
+impl Train {
+    /// Optimizer steps of the whole training.
+    pub fn steps(&self) -> usize {
+        optimizer_steps(self.facts.usable, self.batch, self.accumulate) * self.epochs
+    }
+}
+
+/// Optimizer steps of an epoch. A last group of fewer rows, or of fewer forward passes, is a step of its own.
+pub fn optimizer_steps(rows: usize, batch: usize, accumulate: usize) -> usize {
+    rows.div_ceil(batch).div_ceil(accumulate)
+}
+
+/// Which parameters a training ends with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// Those after the last step.
+    #[default]
+    Last,
+    /// Those that an evaluation along the way measured best, the earliest of equally good ones.
+    Best {
+        eval: String,
+        metric: Metric,
+        /// Training stops after so many measurements without a better one.
+        patience: Option<usize>,
+    },
+}
+
+impl Keep {
+    /// Whether it is the parameters after the last step.
+    pub fn is_last(&self) -> bool {
+        *self == Keep::Last
+    }
 }
 
 /// A split and what was found in its rows.
@@ -272,6 +311,8 @@ pub struct Eval {
     pub metric: Metric,
     pub baseline: bool,
     pub batch: usize,
+    /// How many of the rows are trained on.
+    pub trained_rows: Count,
 }
 
 /// The shape of a schedule after its warm-up.

@@ -258,6 +258,18 @@ impl Checker<'_> {
                 let bound = Expected { holds: Type::Int, bound: Bound::Any, what: "an end of a range" };
                 let (start, end) = (self.int(start, bound), self.int(end, bound));
                 let (start, end) = (start.ok_or(())?.value, end.ok_or(())?.value + i64::from(*inclusive));
+                if start >= end {
+                    self.sink.push(
+                        Diagnostic::at(
+                            Code::OutOfRange,
+                            expr.span,
+                            "this range has no values",
+                            "nothing to sweep over",
+                        )
+                        .help("write the smaller number first: `1..=4`"),
+                    );
+                    return Err(());
+                }
                 let numbers = (start..end).take(MOST_POINTS + 1);
                 let values = numbers.map(|value| number(ExprKind::Int(value), value.to_string(), expr.span));
                 Ok(Some(values.collect()))

@@ -3,7 +3,7 @@
 use super::Checker;
 use super::fields::Fields;
 use super::model::ModelDeclaration;
-use super::spec::{CheckedSplit, Optimizer, ScheduleShape, SplitFacts, Train};
+use super::spec::{CheckedSplit, Keep, Optimizer, ScheduleShape, SplitFacts, Train};
 use super::value::{FormValue, Value};
 use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
@@ -20,6 +20,28 @@ impl Checker<'_> {
             );
         }
         self.block("train", Some(&section.body), section.keyword.span, None)
+    }
+
+    /// `base_dropout`: nothing is dropped in a frozen decoder, so a config that asks for it cannot be followed.
+    pub(super) fn base_dropout(&mut self, fields: &Fields, model: &ModelDeclaration) -> Option<()> {
+        let share = model.checked.config.attention_dropout;
+        if fields.word("base_dropout")? == "config" && share > 0.0 {
+            self.sink.push(
+                Diagnostic::at(
+                    Code::BaseDropout,
+                    fields.get("base_dropout")?.span,
+                    format!(
+                        "the config of `{}` asks for dropout in attention, which reftc does not compute",
+                        model.name.text
+                    ),
+                    format!("`attention_dropout` is {share}"),
+                )
+                .label(model.name.span, "the model is declared here")
+                .help("write `base_dropout = off`"),
+            );
+            return None;
+        }
+        Some(())
     }
 
     /// `max_length`, which the model must be able to read; where none is written, at most what it can.
@@ -49,8 +71,6 @@ pub fn train_block(span: Span, fields: &Fields, splits: Vec<CheckedSplit>, facts
     let Value::Form(schedule) = &fields.get("schedule")?.value else { return None };
     let Value::Form(optimizer) = &fields.get("optimizer")?.value else { return None };
     let number = |form: &FormValue, name: &str| form.argument(name)?.value.as_number();
-    fields.word("keep")?;
-    fields.word("base_dropout")?;
     Some(Train {
         span,
         splits,
@@ -73,5 +93,7 @@ pub fn train_block(span: Span, fields: &Fields, splits: Vec<CheckedSplit>, facts
         },
         clip: fields.get("clip")?.value.as_number(),
         recompute: fields.flag("recompute")?,
+        // What a measure decides is known once the evals are.
+        keep: Keep::Last,
     })
 }

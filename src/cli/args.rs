@@ -140,9 +140,13 @@ pub struct CheckArgs {
     #[arg(long)]
     pub fix: bool,
 
-    /// Make a warning an error, by its name or code; `warnings` means all of them
+    /// Make a warning an error, by its name or code, even where the spec allows it; `warnings` means all that are not allowed
     #[arg(long, value_name = "NAME")]
     pub deny: Vec<String>,
+
+    /// Tell what is worth a thought too, though it is often meant
+    #[arg(long)]
+    pub advice: bool,
 
     /// Set a field, as in train.lr=1e-3; several values, as in seed=42,43, make a run of each
     #[arg(long = "set", value_name = "PATH=VALUE")]

@@ -3,8 +3,8 @@
 use super::args::CheckArgs;
 use super::fix::fix;
 use super::output::{Output, exit_code};
-use crate::compile::compile;
-use crate::diag::{Code, Diagnostic, Severity, suggest};
+use crate::compile::{Compiled, compile};
+use crate::diag::{Code, Diagnostic, Severity, in_order, suggest};
 use crate::source::Sources;
 use crate::world::World;
 use std::process::ExitCode;
@@ -12,10 +12,9 @@ use std::process::ExitCode;
 /// Checks every spec, fixed first if that is asked for; 1 if any has errors.
 pub fn check(arguments: &CheckArgs, world: &dyn World, output: &Output) -> ExitCode {
     if let Some(name) = arguments.deny.iter().find(|name| !is_warning(name)) {
-        let warnings = Code::ALL.iter().filter(|code| code.severity() == Severity::Warning);
-        let near = suggest::near(name, warnings.flat_map(|code| [code.as_str(), code.name()]).chain([ALL]));
+        let near = suggest::near(name, Code::lints().flat_map(|code| [code.as_str(), code.name()]).chain([ALL]));
         let help = match near.as_slice() {
-            [] => "`reftc explain` lists all codes; those of warnings begin with W".to_owned(),
+            [] => "`reftc explain` lists all codes; those of warnings begin with W, those of advice with A".to_owned(),
             found => format!("did you mean {}?", suggest::list(found)),
         };
         output.usage_error(&format!("there is no warning `{name}`"), &help);
@@ -30,7 +29,11 @@ pub fn check(arguments: &CheckArgs, world: &dyn World, output: &Output) -> ExitC
             all.push(*unwritten);
         }
         let mut compiled = compile(path, &arguments.settings, world);
-        deny(&mut compiled.diagnostics, &arguments.deny);
+        let named = |code| arguments.deny.iter().any(|name| Code::find(name) == Some(code));
+        let advice = std::mem::take(&mut compiled.advice);
+        compiled.diagnostics.extend(advice.into_iter().filter(|advice| arguments.advice || named(advice.code)));
+        deny(&mut compiled, &arguments.deny);
+        in_order(&mut compiled.diagnostics);
         if !compiled.diagnostics.is_empty() {
             output.findings(&compiled.diagnostics, &compiled.sources);
         }
@@ -50,13 +53,17 @@ pub fn check(arguments: &CheckArgs, world: &dyn World, output: &Output) -> ExitC
 const ALL: &str = "warnings";
 
 fn is_warning(name: &str) -> bool {
-    name == ALL || Code::find(name).is_some_and(|code| code.severity() == Severity::Warning)
+    name == ALL || Code::find(name).is_some_and(|code| code.severity() != Severity::Error)
 }
 
-/// Makes the named warnings errors.
-fn deny(diagnostics: &mut [Diagnostic], names: &[String]) {
-    for diagnostic in diagnostics {
-        if names.iter().any(|name| name == ALL || Code::find(name) == Some(diagnostic.code)) {
+/// Makes the named warnings errors. One that is named comes back though the spec allows it; `warnings` are those that are left.
+fn deny(compiled: &mut Compiled, names: &[String]) {
+    let named = |diagnostic: &Diagnostic| names.iter().any(|name| Code::find(name) == Some(diagnostic.code));
+    let allowed = std::mem::take(&mut compiled.allowed);
+    compiled.diagnostics.extend(allowed.into_iter().filter(named));
+    for diagnostic in &mut compiled.diagnostics {
+        let one_of_all = diagnostic.severity == Severity::Warning && names.iter().any(|name| name == ALL);
+        if named(diagnostic) || one_of_all {
             diagnostic.severity = Severity::Error;
         }
     }

@@ -19,10 +19,11 @@ const EPOCH_PAUSE: Duration = Duration::from_secs(1);
 pub struct Progress<'a> {
     output: &'a Output,
     bar: Option<ProgressBar>,
-    /// Of the training: steps of an epoch, epochs, and the step that this process began after.
+    /// Of the training: steps of an epoch, epochs, the step that this process began after, and all steps.
     per_epoch: usize,
     epochs: usize,
     begun: usize,
+    steps: usize,
     /// Tokens and seconds of the steps so far.
     tokens: usize,
     seconds: f64,
@@ -46,6 +47,7 @@ impl<'a> Progress<'a> {
             per_epoch: 1,
             epochs: 0,
             begun: 0,
+            steps: 0,
             tokens: 0,
             seconds: 0.0,
             trained: true,
@@ -62,6 +64,7 @@ impl<'a> Progress<'a> {
         match event {
             Event::TrainingStarted { step, steps, epochs, rows } => {
                 self.trained = false;
+                self.steps = *steps;
                 (self.begun, self.epochs, self.per_epoch) = (*step, *epochs, (steps / epochs.max(&1)).max(1));
                 let resumed = if *step > 0 { format!(", going on after step {step}") } else { String::new() };
                 let (rows, epochs) = (units::counted(*rows, "row"), units::counted(*epochs, "epoch"));
@@ -70,14 +73,18 @@ impl<'a> Progress<'a> {
                 self.begin(*step, *steps, "steps", String::new());
             }
             Event::StepDone(done) => self.step(done),
-            Event::EpochDone(_) => {}
-            Event::TrainingDone { steps, .. } => {
+            Event::EpochDone(_) | Event::Improved { .. } => {}
+            Event::TrainingDone { steps, kept, .. } => {
                 self.trained = true;
                 self.end();
                 // Of the steps alone: evaluations along the way have lines of their own.
                 let time = units::duration(Duration::from_secs_f64(self.seconds));
                 let taken = units::counted(steps.saturating_sub(self.begun), "step");
-                self.output.note(&format!("trained {taken} in {time}, {}", self.speed()));
+                let early = if *steps < self.steps { ", as none of the last measurements was better" } else { "" };
+                self.output.note(&format!("trained {taken} in {time}, {}{early}", self.speed()));
+                if let Some(step) = kept {
+                    self.output.note(&format!("kept: the parameters after step {step}, which were measured best"));
+                }
             }
             Event::EvalStarted { eval, subject, rows } => {
                 self.end();

@@ -4,7 +4,7 @@ use super::output::Output;
 use crate::check::schema::{self, BLOCKS, Bound, Fallback, Form};
 use crate::check::types::Type;
 use crate::check::{EDITION, foreign};
-use crate::diag::{Code, Severity};
+use crate::diag::Code;
 use crate::intervention::Kind;
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -79,11 +79,7 @@ fn kind_entry(kind: Kind) -> Value {
 }
 
 fn code_entry(code: Code) -> Value {
-    let severity = match code.severity() {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    };
-    json!({ "code": code.as_str(), "name": code.name(), "severity": severity })
+    json!({ "code": code.as_str(), "name": code.name(), "severity": code.severity().name() })
 }
 
 /// The numbers that are allowed, `null` where all are.

@@ -101,7 +101,17 @@ fn encode(rows: &Rows, encoder: &Encoder<'_>) -> Result<Encoded> {
         }
     }
     encoded.report.shared_start = shared_start(&encoded.rows);
+    encoded.report.constant_end = constant_end(&encoded.rows);
     Ok(encoded)
+}
+
+/// The texts of the last prompt tokens that are of constants in all rows, as the row with the fewest of them has them.
+fn constant_end(rows: &[EncodedRow]) -> Vec<String> {
+    let Some(shortest) = rows.iter().min_by_key(|row| row.spans.constant_end()) else { return Vec::new() };
+    let tokens = &shortest.spans.tokens;
+    let tokens = tokens.iter().skip(tokens.len() - shortest.spans.constant_end());
+    let text = |token: &Range<u32>| shortest.prompt.get(token.start as usize..token.end as usize).unwrap_or_default();
+    tokens.map(|token| text(token).to_owned()).collect()
 }
 
 /// How many leading tokens the prompts of all rows have in common.

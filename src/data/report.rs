@@ -71,6 +71,8 @@ pub struct EncodeReport {
     pub lengths: BTreeMap<usize, BTreeMap<usize, Count>>,
     /// Leading tokens that the prompts of all rows that were kept have in common.
     pub shared_start: usize,
+    /// The texts of the last prompt tokens in which no column has a part, in any row that was kept: the constant end of the template.
+    pub constant_end: Vec<String>,
 }
 
 /// Rows whose tokens positions cannot tell apart: as many in the prompt, as many in all, and the same ones of each text that is asked about.
@@ -91,7 +93,7 @@ pub struct SegmentFit {
 
 impl EncodeReport {
     /// Reports of another version are made anew.
-    pub const VERSION: u32 = 2;
+    pub const VERSION: u32 = 3;
 
     /// Rows that were not taken out.
     pub fn kept(&self) -> usize {

@@ -159,6 +159,13 @@ impl Source {
             format!("`{split}` has no rows: `{steps}` leaves nothing of the {rows} rows of `{file}`")
         };
         let diagnostic = Diagnostic::new(Code::EmptySplit, message).in_file(&self.path, None);
-        if rows == 0 { diagnostic } else { diagnostic.help(format!("write bounds between 0 and {rows}")) }
+        let turned = self.steps.iter().any(|step| {
+            matches!(step, Step::Slice { start: Some(start), end: Some(end) } if start >= end && (*start < 0) == (*end < 0))
+        });
+        match (rows, turned) {
+            (0, _) => diagnostic,
+            (_, true) => diagnostic.help("write the earlier row first: `[2..8]`"),
+            _ => diagnostic.help(format!("write bounds between 0 and {rows}")),
+        }
     }
 }

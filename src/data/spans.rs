@@ -51,6 +51,14 @@ impl Spans {
         Some(found)
     }
 
+    /// How many tokens at the end no column has a part in; 0 where it cannot be told.
+    pub fn constant_end(&self) -> usize {
+        let Some(parts) = &self.parts else { return 0 };
+        let columns = parts.iter().filter(|part| matches!(*part.text, PromptText::Column(_)));
+        let end = columns.map(|part| part.bytes.end).max().unwrap_or_default();
+        self.tokens.iter().rev().take_while(|token| token.start >= end && token.end > end).count()
+    }
+
     /// The tokens whose bytes and these have one in common.
     pub fn overlapping(&self, bytes: &Range<u32>) -> Tokens {
         let meets = |token: &Range<u32>| token.start.max(bytes.start) < token.end.min(bytes.end);

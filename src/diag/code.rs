@@ -69,6 +69,8 @@ codes! {
     NothingInherited = "E0213", "nothing-inherited";
     SelectedOnReported = "E0214", "selected-on-reported";
     ExpectationViolated = "E0215", "expectation-violated";
+    NothingToKeep = "E0216", "nothing-to-keep";
+    StartMismatch = "E0217", "start-mismatch";
     // The model and what it allows
     ModelNotFound = "E0301", "model-not-found";
     ModelUnreadable = "E0302", "model-unreadable";
@@ -80,6 +82,7 @@ codes! {
     DownloadFailed = "E0308", "download-failed";
     TensorMismatch = "E0309", "tensor-mismatch";
     NoChatTemplate = "E0310", "no-chat-template";
+    BaseDropout = "E0311", "base-dropout";
     // Data
     DataNotFound = "E0401", "data-not-found";
     DataUnreadable = "E0402", "data-unreadable";
@@ -104,6 +107,8 @@ codes! {
     UnusedName = "W0101", "unused-name";
     NothingToRun = "W0102", "nothing-to-run";
     TwinPoints = "W0103", "twin-points";
+    SelectedOnTraining = "W0104", "selected-on-training";
+    UnreachedEval = "W0105", "unreached-eval";
     OverlongPrompts = "W0401", "overlong-prompts";
     ClippedPositions = "W0402", "clipped-positions";
     DroppedRows = "W0403", "dropped-rows";
@@ -115,15 +120,34 @@ codes! {
     MissingPositions = "W0409", "missing-positions";
     TrailingSpace = "W0410", "trailing-space";
     CacheUnwritable = "W0501", "cache-unwritable";
+    // Advice
+    ConstantPositions = "A0401", "constant-positions";
 }
 
 impl Code {
-    /// Codes that begin with `W` are warnings.
+    /// Codes that begin with `W` are warnings, those that begin with `A` are advice.
     pub const fn severity(self) -> Severity {
         match self.as_str().as_bytes().first() {
             Some(b'W') => Severity::Warning,
+            Some(b'A') => Severity::Advice,
             _ => Severity::Error,
         }
+    }
+
+    /// What is no error, warnings and advice, in the order of the table: it can be allowed, and denied.
+    pub fn lints() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|code| code.severity() != Severity::Error)
+    }
+
+    /// The warning or advice of that name.
+    pub fn lint(name: &str) -> Option<Self> {
+        Self::lints().find(|code| code.name() == name)
+    }
+
+    /// The section *What it means* of its page, in Markdown.
+    pub fn meaning(self) -> &'static str {
+        let text = self.page().split("## What it means").nth(1).unwrap_or_default();
+        text.split("\n## ").next().unwrap_or_default().trim()
     }
 
     /// Finds a code by its number or name, in any case.

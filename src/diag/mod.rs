@@ -17,6 +17,19 @@ use std::path::PathBuf;
 pub enum Severity {
     Error,
     Warning,
+    /// Worth a thought, and often meant: told only where it is asked for.
+    Advice,
+}
+
+impl Severity {
+    /// `error`
+    pub const fn name(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Advice => "advice",
+        }
+    }
 }
 
 /// A place and a few words about it.

@@ -8,7 +8,7 @@ use crate::intervention::edits::BatchEdits;
 use crate::intervention::random::row_order;
 use crate::model::decoder::Decoder;
 use crate::model::ops::rows::Selection;
-use crate::plan::Train;
+use crate::plan::{Train, optimizer_steps};
 use candle_core::{Result, Tensor, bail};
 
 /// Rows packed for a forward pass with a loss.
@@ -76,7 +76,7 @@ impl Steps {
 
     /// Optimizer steps of one epoch; the last one may take fewer rows.
     pub fn per_epoch(&self) -> usize {
-        self.rows.div_ceil(self.batch * self.accumulate)
+        optimizer_steps(self.rows, self.batch, self.accumulate)
     }
 
     /// Optimizer steps of the whole training.

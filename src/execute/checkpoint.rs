@@ -2,6 +2,7 @@
 //!
 //! Rows, masks and the rate follow from the step and the seed, so beside the parameters only Adam's moments are kept.
 
+use super::best::Best;
 use super::optimizer::{AdamW, Moments};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::intervention::units::Interventions;
@@ -11,13 +12,16 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// How far a training is, and facts that must be the same to go on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     /// Optimizer steps taken.
     pub step: usize,
     pub steps: usize,
     pub rows: usize,
     pub seed: u64,
+    /// What `keep = best(…)` has found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<Best>,
 }
 
 /// Writes a checkpoint beside its place and renames it.
@@ -30,13 +34,19 @@ pub fn write(path: &Path, interventions: &Interventions, optimizer: &AdamW, posi
     tensor_file::write(path, &tensors, position)
 }
 
-/// Puts a checkpoint into interventions, and gives the optimizer that they had; `expected` is the position of a fresh start.
+/// Puts a checkpoint into interventions, and gives the optimizer that they had and how far they were; `expected` is the
+/// position of a fresh start.
 ///
 /// # Errors
 /// E0506 where the checkpoint is of another training, E0508 where it cannot be read.
-pub fn read(path: &Path, interventions: &mut Interventions, settings: Optimizer, expected: &Position) -> Result<AdamW> {
+pub fn read(
+    path: &Path,
+    interventions: &mut Interventions,
+    settings: Optimizer,
+    expected: &Position,
+) -> Result<(AdamW, Position)> {
     let (mut tensors, position) = tensor_file::read::<Position>(path)?;
-    if position != (Position { step: position.step, ..expected.clone() }) {
+    if position != (Position { step: position.step, best: position.best, ..expected.clone() }) {
         let message = format!("the checkpoint `{}` is of another training", path.display());
         let note = format!(
             "it has {} steps over {} rows with seed {}, the spec {} steps over {} rows with seed {}",
@@ -56,7 +66,7 @@ pub fn read(path: &Path, interventions: &mut Interventions, settings: Optimizer,
     }
     save::restore(interventions, &tensors, path)?;
     // Parameters know where their rotations start, which they do from now on.
-    Ok(AdamW::resumed(interventions.parameters(), settings, moments, position.step))
+    Ok((AdamW::resumed(interventions.parameters(), settings, moments, position.step), position))
 }
 
 fn first(name: &str) -> String {

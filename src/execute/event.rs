@@ -16,10 +16,21 @@ pub enum Event {
     },
     StepDone(StepDone),
     EpochDone(EpochDone),
-    /// All steps are taken; seconds of this process.
+    /// `keep = best(…)` has a better measurement than all before.
+    Improved {
+        eval: String,
+        metric: Metric,
+        value: f64,
+        /// Optimizer steps taken so far.
+        step: usize,
+    },
+    /// All steps are taken, or no more are needed; seconds of this process.
     TrainingDone {
         steps: usize,
         seconds: f64,
+        /// The step whose parameters are kept, where the best measurement decides.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        kept: Option<usize>,
     },
     EvalStarted {
         eval: String,

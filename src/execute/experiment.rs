@@ -20,7 +20,7 @@ use crate::plan::passes::Passes;
 use crate::plan::{Eval, Experiment};
 use crate::store::atomic;
 use crate::store::environment::{Environment, GraphicsCard};
-use crate::store::result::{EvalRecord, RunResult};
+use crate::store::result::{EvalRecord, RunResult, TrainingRecord};
 use crate::store::run_folder::{RunFolder, WhenLocked};
 use std::cell::RefCell;
 use std::io::Write;
@@ -146,6 +146,7 @@ fn absolute(experiment: &Experiment) -> Experiment {
         }
     };
     plan.train.splits.iter_mut().for_each(|part| whole(&mut part.split.source.path));
+    plan.starts.iter_mut().for_each(|start| whole(&mut start.folder));
     plan.evals.iter_mut().for_each(|eval| whole(&mut eval.split.source.path));
     if let ModelSource::Folder(path) | ModelSource::Gguf(path) = &mut plan.model.source {
         whole(path);
@@ -250,13 +251,15 @@ impl<'a> Stages<'a> {
         let task = Task { engine: &engine, rows: &rows, plan: &plan, seed: self.experiment.seed };
         let hidden = self.experiment.model.config.hidden_size;
         let fresh = Interventions::new(&self.experiment.interventions, hidden, task.seed, self.models.device());
-        let fresh = fresh.map_err(engine_failed)?;
+        let mut fresh = fresh.map_err(engine_failed)?;
+        self.experiment.starts.iter().try_for_each(|start| save::start(&mut fresh, start))?;
         let checkpoint = self.folder.checkpoints().join("last.safetensors");
+        let best = self.folder.checkpoints().join("best");
         let mut trainer = match checkpoint.is_file() {
             true => Trainer::resume(task, fresh, &checkpoint)?,
             false => Trainer::new(task, fresh)?,
         };
-        let along = Along::new(self.experiment, &model, &engine, Steps::of(&plan, rows.len()))?;
+        let along = Along::new(self.experiment, &model, &engine, Steps::of(&plan, rows.len()), best.clone())?;
         let log = RefCell::new(TrainingLog::open(&self.folder, trainer.step())?);
         let (interrupt, folder, emit) = (self.interrupt, &self.folder, &mut *self.emit);
         let mut tell = |event: Event| {
@@ -265,18 +268,23 @@ impl<'a> Stages<'a> {
             emit(event);
         };
         let mut saved = Instant::now();
-        let mut between = |trainer: &Trainer<'_>, _: bool, emit: &mut dyn FnMut(Event)| {
+        let mut between = |trainer: &mut Trainer<'_>, _: bool, emit: &mut dyn FnMut(Event)| {
             log.borrow_mut().check()?;
             let is_due = trainer.step().is_multiple_of(CHECKPOINT_STEPS) || saved.elapsed() >= CHECKPOINT_PAUSE;
             if is_due && trainer.step() < trainer.steps() {
                 trainer.save_checkpoint(&checkpoint)?;
                 saved = Instant::now();
             }
-            along.measure(trainer, &Default::default(), interrupt, emit)
+            let chosen = trainer.best();
+            along.measure(trainer, &Default::default(), interrupt, emit)?;
+            if trainer.best() != chosen {
+                trainer.save_checkpoint(&checkpoint)?;
+            }
+            Ok(())
         };
         // An earlier process may have ended between a step and what is measured after it.
         let measured = log.borrow().measured().clone();
-        along.measure(&trainer, &measured, interrupt, &mut tell)?;
+        along.measure(&mut trainer, &measured, interrupt, &mut tell)?;
         let progress = trainer.run(interrupt, &mut tell, &mut between)?;
         let mut log = log.into_inner();
         log.check()?;
@@ -284,8 +292,12 @@ impl<'a> Stages<'a> {
             trainer.save_checkpoint(&checkpoint)?;
             return Ok(None);
         }
-        save::save(&self.folder.intervention(), trainer.interventions())?;
-        self.folder.record_training(log.record(self.device))?;
+        match trainer.best() {
+            Some(_) => save::save(&self.folder.intervention(), &save::load(&best, self.models.device())?)?,
+            None => save::save(&self.folder.intervention(), trainer.interventions())?,
+        }
+        let kept = trainer.best().map(|best| best.step);
+        self.folder.record_training(TrainingRecord { kept, ..log.record(self.device) })?;
         let _ = std::fs::remove_dir_all(self.folder.checkpoints());
         self.trained().map(Some)
     }

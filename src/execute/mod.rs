@@ -5,6 +5,7 @@
 pub mod along;
 pub mod arena;
 pub mod batch;
+pub mod best;
 pub mod checkpoint;
 mod choices;
 mod constant_pass;

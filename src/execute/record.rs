@@ -73,7 +73,7 @@ impl TrainingLog {
                 self.sum(done.tokens, done.seconds, done.loss);
                 self.metrics.append(event)
             }
-            Event::EpochDone(_) => self.metrics.append(event),
+            Event::EpochDone(_) | Event::Improved { .. } => self.metrics.append(event),
             Event::EvalDone { .. } => self.metrics.append(&Scored { step: self.step, event }),
             _ => Ok(()),
         };
@@ -98,6 +98,7 @@ impl TrainingLog {
             seconds: self.seconds,
             final_loss: self.loss,
             tokens_per_second: self.tokens as f64 / self.seconds.max(1e-9),
+            kept: None,
         }
     }
 
@@ -115,8 +116,11 @@ pub fn line(event: &Event) -> Option<String> {
             format!("training: {rows} rows, {epochs} epochs, {steps} steps")
         }
         Event::TrainingStarted { step, steps, .. } => format!("training goes on after step {step} of {steps}"),
-        Event::TrainingDone { steps, seconds } => {
+        Event::TrainingDone { steps, seconds, .. } => {
             format!("training finished: {steps} steps, the last ones in {seconds:.2} s")
+        }
+        Event::Improved { eval, value, step, .. } => {
+            format!("eval {eval} is best so far after step {step}: {value:.4}")
         }
         Event::EvalDone { eval, subject, score } => {
             let who = match subject {

@@ -1,19 +1,21 @@
 //! The training loop: frozen model, trainable interventions.
 
 use super::batch::{LossBatch, Steps, groups, input};
+use super::best::Best;
 use super::checkpoint::{self, Position};
 use super::engine::{Engine, Reuse};
 use super::event::{EpochDone, Event, StepDone};
 use super::gradients::Gradients;
 use super::optimizer::{AdamW, Report};
 use crate::data::encode::EncodedRow;
+use crate::data::metric::Metric;
 use crate::diag::{Code, Diagnostic, Result};
 use crate::intervention::edits::{Dropout, Placement};
 use crate::intervention::engine_failed;
 use crate::intervention::formula::Edit;
 use crate::intervention::units::Interventions;
 use crate::model::kernels;
-use crate::plan::Train;
+use crate::plan::{Keep, Train};
 use candle_core::{DType, Tensor};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,6 +38,7 @@ pub struct Trainer<'a> {
     steps: Steps,
     interventions: Interventions,
     optimizer: AdamW,
+    best: Option<Best>,
     /// The first pass of a step, prepared while the step before was computed.
     ahead: Option<(usize, candle_core::Result<ReadyPass>)>,
 }
@@ -52,7 +55,7 @@ pub enum Progress {
 }
 
 /// Called between steps with the training, whether an epoch has just ended, and where events go.
-pub type Between<'a> = dyn FnMut(&Trainer<'_>, bool, &mut dyn FnMut(Event)) -> Result<()> + 'a;
+pub type Between<'a> = dyn FnMut(&mut Trainer<'_>, bool, &mut dyn FnMut(Event)) -> Result<()> + 'a;
 
 /// A step on its way: a GPU may still be at it.
 struct Launched {
@@ -82,7 +85,14 @@ impl<'a> Trainer<'a> {
     /// A training that begins with these interventions.
     pub fn new(task: Task<'a>, interventions: Interventions) -> Result<Self> {
         let optimizer = AdamW::new(interventions.parameters(), task.plan.optimizer).map_err(engine_failed)?;
-        Ok(Self { task, steps: Steps::of(task.plan, task.rows.len()), interventions, optimizer, ahead: None })
+        Ok(Self {
+            task,
+            steps: Steps::of(task.plan, task.rows.len()),
+            interventions,
+            optimizer,
+            best: None,
+            ahead: None,
+        })
     }
 
     /// A training that goes on where a checkpoint was saved: the same bits as if it had never stopped.
@@ -92,7 +102,8 @@ impl<'a> Trainer<'a> {
     pub fn resume(task: Task<'a>, interventions: Interventions, path: &Path) -> Result<Self> {
         let mut trainer = Self::new(task, interventions)?;
         let expected = trainer.position();
-        trainer.optimizer = checkpoint::read(path, &mut trainer.interventions, task.plan.optimizer, &expected)?;
+        let (optimizer, position) = checkpoint::read(path, &mut trainer.interventions, task.plan.optimizer, &expected)?;
+        (trainer.optimizer, trainer.best) = (optimizer, position.best);
         Ok(trainer)
     }
 
@@ -116,6 +127,28 @@ impl<'a> Trainer<'a> {
         self.steps.total()
     }
 
+    /// What `keep = best(…)` has found so far.
+    pub fn best(&self) -> Option<Best> {
+        self.best
+    }
+
+    /// Takes a measurement of the parameters as they are now into account; whether it is the best so far.
+    pub fn measured(&mut self, value: f64, metric: Metric) -> bool {
+        let best = Best::after(self.best, self.step(), value, metric);
+        self.best = Some(best);
+        best.is_last()
+    }
+
+    /// Whether nothing is left to do: all steps are taken, or the patience of `keep = best(…)` is at its end.
+    fn is_over(&self) -> bool {
+        let patience = match self.task.plan.keep {
+            Keep::Best { patience, .. } => patience,
+            Keep::Last => None,
+        };
+        let waited = self.best.map_or(0, |best| best.since);
+        self.step() >= self.steps.total() || patience.is_some_and(|patience| waited >= patience)
+    }
+
     /// Takes all steps that are left. `between` is called after each step, for evaluations along the way.
     ///
     /// # Errors
@@ -134,7 +167,8 @@ impl<'a> Trainer<'a> {
                 Progress::Stepped { epoch_ended } => between(self, epoch_ended, emit)?,
                 Progress::Interrupted => return Ok(Progress::Interrupted),
                 Progress::Finished => {
-                    emit(Event::TrainingDone { steps, seconds: begun.elapsed().as_secs_f64() });
+                    let (steps, seconds) = (self.step(), begun.elapsed().as_secs_f64());
+                    emit(Event::TrainingDone { steps, seconds, kept: self.best.map(|best| best.step) });
                     return Ok(Progress::Finished);
                 }
             }
@@ -147,7 +181,7 @@ impl<'a> Trainer<'a> {
     /// E0503 where the loss or the gradient is not finite, E0507 where the engine fails; no parameter has moved then.
     pub fn advance(&mut self, interrupt: &AtomicBool, emit: &mut dyn FnMut(Event)) -> Result<Progress> {
         let (step, steps) = (self.optimizer.step, self.steps.total());
-        if step >= steps {
+        if self.is_over() {
             return Ok(Progress::Finished);
         }
         let begun = Instant::now();
@@ -285,6 +319,7 @@ impl<'a> Trainer<'a> {
             steps: self.steps.total(),
             rows: self.task.rows.len(),
             seed: self.task.seed,
+            best: self.best,
         }
     }
 

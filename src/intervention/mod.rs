@@ -13,6 +13,7 @@ pub mod reflections;
 pub mod registry;
 pub mod rotations;
 pub mod save;
+pub mod saved;
 pub mod tensor_file;
 pub mod units;
 

@@ -6,54 +6,31 @@
 //! where in a layer it acts (`at`); one that does not is from before there was a choice, and acts on `block_output`.
 
 use super::engine_failed;
+use super::saved::{CONFIG, SavedConfig, Start, TENSORS};
 use super::tensor_file::{self, Tensors};
 use super::units::{Directions, Interventions, Parameter, Unit};
 use crate::diag::{Code, Diagnostic, Result};
+use crate::digest;
 use crate::plan::Intervention;
 use crate::store::atomic;
 use candle_core::{Device, Tensor};
-use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// The tensors of a saved intervention.
-pub const TENSORS: &str = "intervention.safetensors";
-
-/// What a saved intervention is, for people and tools.
-pub const CONFIG: &str = "reft_config.json";
-
-/// `reft_config.json`; the same line is in the file of tensors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SavedConfig {
-    /// The layout of the folder; 1.
-    pub format: u32,
-    /// The version of reftc that saved it.
-    pub version: String,
-    /// Coordinates of a state of the model.
-    pub hidden: usize,
-    /// The blocks of the spec that were trained.
-    pub interventions: Vec<Intervention>,
-    /// Trained parameters.
-    pub parameters: u64,
-}
-
-impl SavedConfig {
-    fn of(interventions: &Interventions) -> Self {
-        let count = |unit: &Unit| -> u64 {
-            unit.parameters().iter().map(|parameter| parameter.variable.elem_count() as u64).sum()
-        };
-        Self {
-            format: 1,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            hidden: interventions.hidden,
-            interventions: interventions.blocks.clone(),
-            parameters: interventions.units.iter().map(count).sum(),
-        }
+fn config(interventions: &Interventions) -> SavedConfig {
+    let count =
+        |unit: &Unit| -> u64 { unit.parameters().iter().map(|parameter| parameter.variable.elem_count() as u64).sum() };
+    SavedConfig {
+        format: 1,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        hidden: interventions.hidden,
+        interventions: interventions.blocks.clone(),
+        parameters: interventions.units.iter().map(count).sum(),
     }
 }
 
 /// Saves to a folder, made where it is missing. Each file is written beside and renamed.
 pub fn save(folder: &Path, interventions: &Interventions) -> Result<()> {
-    let config = SavedConfig::of(interventions);
+    let config = config(interventions);
     tensor_file::write(&folder.join(TENSORS), &tensors(interventions).map_err(engine_failed)?, &config)?;
     let mut text =
         serde_json::to_string_pretty(&config).map_err(|error| engine_failed(candle_core::Error::wrap(error)))?;
@@ -80,6 +57,28 @@ pub fn load_as(folder: &Path, blocks: &[Intervention], hidden: usize, device: &D
     Ok(interventions)
 }
 
+/// Puts the parameters of a saved block into the units of the block that starts from it.
+///
+/// # Errors
+/// E0508 where the saved tensors cannot be read or are no longer those that the spec was checked with, E0506 where they are
+/// of other shapes.
+pub fn start(interventions: &mut Interventions, start: &Start) -> Result<()> {
+    let path = start.folder.join(TENSORS);
+    let bytes = std::fs::read(&path).unwrap_or_default();
+    if digest::of(&bytes) != start.digest {
+        let message = format!("the saved intervention `{}` has changed since it was checked", path.display());
+        return Err(Box::new(Diagnostic::new(Code::SavedFileUnreadable, message).help("run the spec again")));
+    }
+    let (tensors, _) = tensor_file::read::<SavedConfig>(&path)?;
+    for unit in &mut interventions.units {
+        let rest = unit.name.strip_prefix(&start.intervention).filter(|rest| rest.starts_with('.'));
+        if let Some(saved) = rest.map(|rest| format!("{}{rest}", start.block)) {
+            restore_unit(unit, &saved, &tensors, &path)?;
+        }
+    }
+    Ok(())
+}
+
 /// All tensors of the units, by name, on the CPU.
 pub fn tensors(interventions: &Interventions) -> candle_core::Result<Tensors> {
     let mut tensors = Tensors::new();
@@ -98,15 +97,8 @@ pub fn tensors(interventions: &Interventions) -> candle_core::Result<Tensors> {
 /// Puts saved values into the units; `path` is named in errors.
 pub fn restore(interventions: &mut Interventions, tensors: &Tensors, path: &Path) -> Result<()> {
     for unit in &mut interventions.units {
-        if let Directions::Rotation(rotation) = &mut unit.directions {
-            let name = format!("{}.rotate_layer.start", unit.name);
-            let start = find(tensors, &name, rotation.start().dims(), path)?;
-            rotation.restart(&start).map_err(engine_failed)?;
-        }
-        for Parameter { name, variable, .. } in unit.parameters() {
-            let value = find(tensors, &name, variable.dims(), path)?;
-            value.to_device(variable.device()).and_then(|value| variable.set(&value)).map_err(engine_failed)?;
-        }
+        let name = unit.name.clone();
+        restore_unit(unit, &name, tensors, path)?;
     }
     let known = |name: &str| {
         let of_unit = |unit: &Unit| name.strip_prefix(unit.name.as_str()).is_some_and(|rest| rest.starts_with('.'));
@@ -116,6 +108,20 @@ pub fn restore(interventions: &mut Interventions, tensors: &Tensors, path: &Path
         Some(name) => Err(mismatch(path, &format!("it has `{name}`, which no `intervene` block of the spec makes"))),
         None => Ok(()),
     }
+}
+
+/// Puts the values that were saved under the name of a unit into another one, or into itself.
+fn restore_unit(unit: &mut Unit, saved: &str, tensors: &Tensors, path: &Path) -> Result<()> {
+    if let Directions::Rotation(rotation) = &mut unit.directions {
+        let start = find(tensors, &format!("{saved}.rotate_layer.start"), rotation.start().dims(), path)?;
+        rotation.restart(&start).map_err(engine_failed)?;
+    }
+    for Parameter { name, variable, .. } in unit.parameters() {
+        let end = name.strip_prefix(unit.name.as_str()).unwrap_or_default();
+        let value = find(tensors, &format!("{saved}{end}"), variable.dims(), path)?;
+        value.to_device(variable.device()).and_then(|value| variable.set(&value)).map_err(engine_failed)?;
+    }
+    Ok(())
 }
 
 /// The saved tensor of a name; E0506 where it is missing or of another shape.

@@ -27,7 +27,10 @@ pub fn complete(workspace: &Workspace, document: &Document, at: usize) -> Vec<Co
     let (offers, prefix) = match &cursor.string {
         Some(open) => strings::offers(&scene, &open.text),
         None => {
-            let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '.';
+            let hyphen = matches!(scene.expected, Expected::Warning);
+            let word = |letter: char| {
+                letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.') || (hyphen && letter == '-')
+            };
             let prefix = before.len() - before.trim_end_matches(word).len();
             // Behind a whole value nothing goes on but a bracket, an operator or the next entry.
             let lead = before[..at - prefix].trim_end();
@@ -47,6 +50,7 @@ fn code(scene: &Scene<'_>) -> Vec<Offer> {
         Expected::Value { .. } => values::values(scene),
         Expected::Experiment => values::experiments(scene),
         Expected::Type => values::types(),
+        Expected::Warning => values::warnings(),
         Expected::Nothing => Vec::new(),
     }
 }

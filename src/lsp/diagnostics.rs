@@ -72,6 +72,7 @@ pub fn diagnostic(finding: &diag::Diagnostic, range: Range, files: &Files<'_>) -
             let unused = finding.code == Code::UnusedName;
             (DiagnosticSeverity::WARNING, unused.then(|| vec![DiagnosticTag::UNNECESSARY]))
         }
+        Severity::Advice => (DiagnosticSeverity::HINT, None),
     };
     let related = related(finding, files);
     Diagnostic {

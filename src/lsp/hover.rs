@@ -12,6 +12,7 @@ use super::workspace::Workspace;
 use crate::check::schema::{self, is_position};
 use crate::check::types::Type;
 use crate::data::positions::Segment;
+use crate::diag::Code;
 use crate::intervention::Kind;
 use crate::report::units;
 use crate::source::Span;
@@ -150,6 +151,10 @@ impl Hovering<'_> {
                 Some((markdown::parameter(place.form?, place.parameter?), name.span))
             }
             Node::Expr(expr) => self.expression(expr, place),
+            Node::Allow(allow) => {
+                let name = allow.names.iter().find(|name| self.touches(name.span))?;
+                Some((markdown::warning(Code::lint(&name.text)?), name.span))
+            }
             Node::Comparison(_) | Node::Remove(_) => None,
         }
     }

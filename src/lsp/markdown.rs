@@ -1,6 +1,7 @@
 //! The tables of the language as Markdown, for hover and completion.
 
 use crate::check::schema::{self, Block, Bound, Field, Form, Parameter};
+use crate::diag::Code;
 use crate::intervention::Kind;
 use std::fmt::Write;
 
@@ -52,6 +53,11 @@ pub fn parameter(form: &Form, parameter: &Parameter) -> String {
         let _ = write!(out, " (allowed: {})", parameter.bound.describe());
     }
     out
+}
+
+/// A warning: its name and code, and what it means.
+pub fn warning(code: Code) -> String {
+    format!("```reft\nallow({})\n```\n{}: {}", code.name(), code.as_str(), code.meaning())
 }
 
 /// A kind of intervention: its formula, and the shapes of what it trains.

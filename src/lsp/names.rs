@@ -111,7 +111,7 @@ impl Names {
             ItemKind::Data { name, .. } => (Sort::Data, "data", name),
             ItemKind::Intervention { name, .. } => (Sort::Intervention, "intervention", name),
             ItemKind::Experiment { name, .. } => (Sort::Experiment, "experiment", name),
-            ItemKind::Edition { .. } | ItemKind::Bad => return,
+            ItemKind::Edition { .. } | ItemKind::Allow(_) | ItemKind::Bad => return,
         };
         self.mention(name, Target::Name { module: None, name: name.text.clone() });
         self.definitions.push(Definition {

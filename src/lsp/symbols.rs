@@ -18,7 +18,7 @@ fn declaration(document: &Document, item: &Item) -> Option<DocumentSymbol> {
         ItemKind::Data { name, body } => (name, SymbolKind::STRUCT, "data", Some(body)),
         ItemKind::Intervention { name, body, .. } => (name, SymbolKind::OPERATOR, "intervention", body.as_ref()),
         ItemKind::Experiment { name, body, .. } => (name, SymbolKind::CLASS, "experiment", Some(body)),
-        ItemKind::Edition { .. } | ItemKind::Bad => return None,
+        ItemKind::Edition { .. } | ItemKind::Allow(_) | ItemKind::Bad => return None,
     };
     let children = body.map(|body| entries(document, body));
     Some(symbol(document, &name.text, word, kind, item.span, name.span, children))
@@ -40,7 +40,7 @@ fn entries(document: &Document, body: &Block) -> Vec<DocumentSymbol> {
             let children = Some(entries(document, &section.body));
             Some(symbol(document, &name.text, word, SymbolKind::METHOD, section.span, place.span, children))
         }
-        Entry::Comparison(_) | Entry::Remove(_) | Entry::Bad(_) => None,
+        Entry::Comparison(_) | Entry::Remove(_) | Entry::Allow(_) | Entry::Bad(_) => None,
     };
     body.entries.iter().filter_map(entry).collect()
 }

@@ -82,6 +82,10 @@ impl Found<'_> {
                 let end = remove.keyword.span.end as usize;
                 self.add(remove.span.start as usize..end, SemanticTokenType::KEYWORD);
             }
+            Node::Allow(allow) => {
+                self.add(allow.keyword.span.range(), SemanticTokenType::KEYWORD);
+                allow.names.iter().for_each(|name| self.add(name.span.range(), SemanticTokenType::ENUM_MEMBER));
+            }
             Node::Expr(expr) => self.expression(expr, place),
         }
     }

@@ -14,6 +14,7 @@ pub enum Node<'t> {
     Expr(&'t Expr),
     Comparison(&'t tree::Comparison),
     Remove(&'t tree::Remove),
+    Allow(&'t tree::Allow),
 }
 
 /// What is around a part of a tree.
@@ -48,6 +49,10 @@ pub fn walk<'t>(file: &'t File, visit: &mut dyn FnMut(Node<'t>, &Place<'t>)) {
             ItemKind::Model { value, body, .. } => (Some((value, Some(Type::ModelSource))), body.as_ref()),
             ItemKind::Intervention { value, body, .. } => (Some((value, Some(Type::Kind))), body.as_ref()),
             ItemKind::Data { body, .. } | ItemKind::Experiment { body, .. } => (None, Some(body)),
+            ItemKind::Allow(allow) => {
+                visit(Node::Allow(allow), &place);
+                (None, None)
+            }
             ItemKind::Use { .. } | ItemKind::Bad => (None, None),
         };
         if let Some((value, holds)) = value {
@@ -85,6 +90,7 @@ impl Node<'_> {
             Node::Expr(expr) => expr.span,
             Node::Comparison(comparison) => comparison.span,
             Node::Remove(remove) => remove.span,
+            Node::Allow(allow) => allow.span,
         }
     }
 }
@@ -124,6 +130,7 @@ fn entries<'t>(body: &'t tree::Block, around: &Place<'t>, visit: &mut dyn FnMut(
                 expression(&comparison.right, around, visit);
             }
             Entry::Remove(remove) => visit(Node::Remove(remove), around),
+            Entry::Allow(allow) => visit(Node::Allow(allow), around),
             Entry::Bad(_) => {}
         }
     }

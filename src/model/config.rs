@@ -50,6 +50,13 @@ pub struct ModelConfig {
     pub bos_token: Option<u32>,
     /// Every id that ends a text.
     pub eos_tokens: Vec<u32>,
+    /// The share of attention probabilities that the config asks to drop in training.
+    #[serde(default, skip_serializing_if = "is_none_dropped")]
+    pub attention_dropout: f64,
+}
+
+fn is_none_dropped(share: &f64) -> bool {
+    *share == 0.0
 }
 
 impl ModelConfig {

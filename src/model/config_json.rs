@@ -74,6 +74,7 @@ pub fn parse(text: &str, file: &Path) -> diag::Result<ModelConfig> {
         sliding_window: fields.window(family.name, layers)?,
         bos_token: fields.tokens("bos_token_id", family.bos_token)?.first().copied(),
         eos_tokens: fields.tokens("eos_token_id", family.eos_token)?,
+        attention_dropout: fields.number("attention_dropout", 0.0)?,
     };
     check(&config, file)?;
     Ok(config)

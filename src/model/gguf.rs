@@ -117,6 +117,7 @@ impl Gguf {
             sliding_window: self.count("attention.sliding_window").filter(|&window| window > 0),
             bos_token: self.token("bos_token_id"),
             eos_tokens,
+            attention_dropout: 0.0,
         };
         config_json::check(&config, &self.path)?;
         Ok(config)

@@ -4,9 +4,10 @@
 //! activations are computed again in the backward pass.
 
 use super::Hashes;
-use crate::check::spec::{CheckedSplit, Eval, Experiment};
+use crate::check::spec::{CheckedSplit, Eval, Experiment, Keep};
 use crate::data::positions::Segment;
 use crate::digest;
+use crate::intervention::saved::Start;
 use crate::intervention::{At, Intervention};
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,16 +20,25 @@ pub(super) fn hashes(experiment: &Experiment) -> Hashes {
     let train = &experiment.train;
     let tokens = all_tokens(experiment, &train.splits);
     let interventions = edits(&experiment.interventions);
-    let training = stage(
-        "training",
-        &(
-            &tokens,
-            (&experiment.model.digests.weights, experiment.model.precision),
-            (experiment.seed, interventions),
-            (train.epochs, train.batch, train.accumulate, train.learning_rate),
-            (train.schedule, train.warmup, train.optimizer, train.clip),
-        ),
+    // Names of blocks are in no hash.
+    let place_of = |start: &Start| experiment.interventions.iter().position(|block| block.name == start.intervention);
+    let trained = (
+        &tokens,
+        (&experiment.model.digests.weights, experiment.model.precision),
+        (experiment.seed, interventions),
+        (train.epochs, train.batch, train.accumulate, train.learning_rate),
+        (train.schedule, train.warmup, train.optimizer, train.clip),
     );
+    let training = match &train.keep {
+        Keep::Last => stage("training", &trained),
+        Keep::Best { eval, patience, .. } => {
+            // What the choice depends on, but not the name of the eval that makes it.
+            let chooses = experiment.evals.iter().find(|other| other.name == *eval);
+            stage("kept", &(trained, patience, chooses.map(|eval| self::eval(experiment, eval, ""))))
+        }
+    };
+    let starts: Vec<_> = experiment.starts.iter().map(|start| (place_of(start), &start.block, &start.digest)).collect();
+    let training = if starts.is_empty() { training } else { stage("started", &(training, starts)) };
     let evals = experiment.evals.iter().map(|eval| (eval.name.clone(), self::eval(experiment, eval, &training)));
     Hashes { evals: evals.collect(), provisional: experiment.model.digests.provisional, tokens, training }
 }

@@ -1,6 +1,9 @@
 //! From the checked spec to the plan: defaults written out, steps and costs counted, stages hashed.
 
-use super::{Cost, Eval, Experiment, Means, Model, Parameters, Plan, Schedule, Train, TrainSplit, cost, hash, memory};
+use super::{
+    Cost, Eval, Experiment, Means, Model, Parameters, Plan, Schedule, Train, TrainSplit, cost, hash, memory,
+    optimizer_steps,
+};
 use crate::check::spec::{self, CheckedSplit, Spec, SplitFacts};
 use crate::data::positions::RowTokens;
 
@@ -27,6 +30,7 @@ fn experiment(checked: &spec::Experiment, means: Means) -> Experiment {
             config: checked.model.config.clone(),
         },
         interventions: checked.interventions.clone(),
+        starts: checked.starts.clone(),
         train: train(checked, means),
         evals: checked.evals.iter().map(eval).collect(),
         passes: means.passes,
@@ -60,6 +64,7 @@ fn train(experiment: &spec::Experiment, means: Means) -> Train {
         schedule: Schedule { shape: checked.schedule, warmup_share: checked.warmup, warmup: 0 },
         optimizer: checked.optimizer,
         clip: checked.clip,
+        keep: checked.keep.clone(),
         fit: memory::fit(&model.config, model.precision, checked.recompute, means.memory_budget, longest),
         steps: 0,
         rows: 0,
@@ -71,11 +76,10 @@ fn train(experiment: &spec::Experiment, means: Means) -> Train {
 impl Train {
     /// Sets the number of rows, and what follows from it: optimizer steps and warm-up steps.
     ///
-    /// A last group of fewer rows, or of fewer forward passes, is a step of its own. The warm-up is rounded up, as
-    /// `TrainingArguments.get_warmup_steps` of transformers does.
+    /// The warm-up is rounded up, as `TrainingArguments.get_warmup_steps` of transformers does.
     pub fn count_steps(&mut self, rows: usize) {
         self.rows = rows;
-        self.steps = rows.div_ceil(self.batch).div_ceil(self.accumulate) * self.epochs;
+        self.steps = optimizer_steps(rows, self.batch, self.accumulate) * self.epochs;
         self.schedule.warmup = (self.schedule.warmup_share * self.steps as f64).ceil() as usize;
     }
 }

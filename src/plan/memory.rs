@@ -67,6 +67,7 @@ mod tests {
             sliding_window: None,
             bos_token: None,
             eos_tokens: Vec::new(),
+            attention_dropout: 0.0,
         }
     }
 

@@ -20,8 +20,9 @@ use crate::model::config::{ModelConfig, ModelSource, Precision};
 use passes::Passes;
 use serde::{Deserialize, Serialize};
 
-pub use crate::check::spec::{Optimizer, PointValue, ScheduleShape, Selection, Sweep, When};
+pub use crate::check::spec::{Keep, Optimizer, PointValue, ScheduleShape, Selection, Sweep, When, optimizer_steps};
 pub use crate::data::split::{Overlong, Split};
+pub use crate::intervention::saved::Start;
 pub use crate::intervention::{Activation, At, Intervention};
 
 /// Everything that one spec file runs, in written order.
@@ -44,6 +45,9 @@ pub struct Experiment {
     pub seed: u64,
     pub model: Model,
     pub interventions: Vec<Intervention>,
+    /// The saved blocks that some of them start from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starts: Vec<Start>,
     pub train: Train,
     pub evals: Vec<Eval>,
     /// What may be left out or moved; in no hash, for results do not depend on it.
@@ -83,9 +87,9 @@ pub struct Train {
     pub optimizer: Optimizer,
     /// Gradients are scaled down to this norm; `None` leaves them.
     pub clip: Option<f64>,
-    /// Activations are computed again in the backward pass instead of being kept; it changes no bit of a result.
-    #[serde(default)]
-    /// How the steps are fitted into memory.
+    #[serde(default, skip_serializing_if = "Keep::is_last")]
+    pub keep: Keep,
+    /// How the steps are fitted into memory; it changes no bit of a result.
     pub fit: Fit,
     /// Optimizer steps of the whole training.
     pub steps: usize,

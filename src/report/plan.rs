@@ -3,11 +3,14 @@
 use super::grid::Picture;
 use super::table::{self, Style};
 use super::{grid, sweep, units};
+use crate::data::metric::Metric;
 use crate::data::positions::{RowTokens, Segment};
 use crate::data::source::Source;
 use crate::model::config::{ModelSource, Precision};
 use crate::plan::passes::{Passes, Shape};
-use crate::plan::{At, Cost, Eval, Experiment, Intervention, Plan, ScheduleShape, Train, TrainSplit, When};
+use crate::plan::{
+    Activation, At, Cost, Eval, Experiment, Intervention, Keep, Optimizer, Plan, ScheduleShape, Train, TrainSplit, When,
+};
 use std::fmt::Write;
 
 /// The description of every experiment; of a sweep its points, and the description of the first.
@@ -52,6 +55,9 @@ pub fn text(experiment: &Experiment, style: Style) -> String {
     );
     for block in &experiment.interventions {
         line("intervention", intervention(block));
+        if let Some(start) = experiment.starts.iter().find(|start| start.intervention == block.name) {
+            line("", format!("starts from `{}` of {}", start.block, start.folder.display()));
+        }
     }
     line(
         "parameters",
@@ -65,6 +71,9 @@ pub fn text(experiment: &Experiment, style: Style) -> String {
     line("training", training_rows(train));
     line("", steps(train));
     line("", rate(train));
+    if let Keep::Best { eval, metric, patience } = &train.keep {
+        line("", kept(eval, *metric, *patience));
+    }
     if train.fit.recompute {
         line("", "activations recomputed in the backward pass".to_owned());
     }
@@ -156,7 +165,16 @@ fn intervention(block: &Intervention) -> String {
     let dropout = if block.dropout > 0.0 { format!(", dropout {}", block.dropout) } else { String::new() };
     let (name, kind, rank, segments) = (&block.name, block.kind.name(), block.rank, segments.join("+"));
     let place = if block.at == At::BlockOutput { String::new() } else { format!(" in {}", block.at.name()) };
-    format!("{name}: {kind} of rank {rank} at {segments}{place} of {}{tied}{dropout}", layers(&block.layers))
+    let act = match block.activation {
+        Activation::Linear => "",
+        Activation::Relu => ", act relu",
+        Activation::Gelu => ", act gelu",
+        Activation::Silu => ", act silu",
+        Activation::Tanh => ", act tanh",
+    };
+    let bias = if block.bias { ", with a bias" } else { "" };
+    let layers = layers(&block.layers);
+    format!("{name}: {kind} of rank {rank} at {segments}{place} of {layers}{tied}{dropout}{act}{bias}")
 }
 
 /// `layers 0–29`, `layers 15, 20, 25`, `layer 3`
@@ -214,8 +232,20 @@ fn rate(train: &Train) -> String {
         0 => "without warm-up".to_owned(),
         steps => format!("after {} of warm-up", units::counted(steps, "step")),
     };
-    let (rate, decay) = (train.learning_rate, train.optimizer.weight_decay);
-    format!("rate {rate:e}, {shape} {warmup}, weight decay {decay}, {clip}")
+    let Optimizer { beta1, beta2, epsilon, weight_decay } = train.optimizer;
+    let moments = match (beta1, beta2, epsilon) {
+        (0.9, 0.999, 1e-8) => String::new(),
+        _ => format!(", betas {beta1} and {beta2}, epsilon {epsilon:e}"),
+    };
+    format!("rate {:e}, {shape} {warmup}, weight decay {weight_decay}{moments}, {clip}", train.learning_rate)
+}
+
+/// `kept as they were at the best exact match of dev, stopped after 3 measurements without a better one`
+fn kept(eval: &str, metric: Metric, patience: Option<usize>) -> String {
+    let stopped = patience.map_or_else(String::new, |patience| {
+        format!(", stopped after {} without a better one", units::counted(patience, "measurement"))
+    });
+    format!("kept as they were at the best {} of {eval}{stopped}", table::name(metric))
 }
 
 fn eval_text(eval: &Eval) -> String {
@@ -228,8 +258,12 @@ fn eval_text(eval: &Eval) -> String {
     let choices = eval.choices.as_ref().map_or_else(String::new, |choices| {
         format!(", {} by likelihood ({})", units::counted(choices.texts.len(), "choice"), choices.likelihood.name())
     });
+    let decode = match eval.max_tokens {
+        0 => String::new(),
+        most => format!(", of at most {}", units::counted(most, "token")),
+    };
     let (metric, rows) = (table::name(eval.metric), units::counted(eval.rows, "row"));
-    format!("{}: {metric} on {rows} {when}{choices}{baseline}", eval.name)
+    format!("{}: {metric} on {rows} {when}{decode}{choices}{baseline}", eval.name)
 }
 
 /// The first digits of a hash, as run folders are named.

@@ -31,6 +31,9 @@ pub struct TrainingRecord {
     pub final_loss: f64,
     /// Prompt and target tokens of training rows in a second.
     pub tokens_per_second: f64,
+    /// The step whose parameters were kept, where the best measurement decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<usize>,
 }
 
 /// A finished evaluation.

@@ -7,7 +7,7 @@
 mod comments;
 mod expression;
 
-use super::tree::{Block, Entry, Field, File, Item, ItemKind, Section};
+use super::tree::{Allow, Argument, Block, Entry, Expr, ExprKind, Field, File, Ident, Item, ItemKind, Path, Section};
 use comments::Comments;
 
 /// Columns of a line.
@@ -99,6 +99,7 @@ impl Printer<'_> {
                 let parent = parent.as_ref().map_or(String::new(), |path| format!(" extends {}", path.text()));
                 (format!("experiment {}{parent}", name.text), Some(body))
             }
+            ItemKind::Allow(allow) => (self.broken(&call_of(allow), 0, 0), None),
             ItemKind::Bad => (self.source(item.span).to_owned(), None),
         };
         self.head_and_block(&head, body, 0);
@@ -146,6 +147,7 @@ impl Printer<'_> {
                 format!("{} {} {right}", comparison.left.text(), comparison.operator.text)
             }
             Entry::Remove(remove) => format!("remove {} {}", remove.keyword.text, remove.name.text),
+            Entry::Allow(allow) => self.flat(&call_of(allow))?,
             Entry::Bad(span) => self.source(*span).to_owned(),
         })
     }
@@ -202,6 +204,10 @@ impl Printer<'_> {
             Entry::Remove(remove) => {
                 self.push(indentation, &format!("remove {} {}", remove.keyword.text, remove.name.text));
             }
+            Entry::Allow(allow) => {
+                let text = self.broken(&call_of(allow), indentation, indentation);
+                self.push(indentation, &text);
+            }
             Entry::Bad(span) => {
                 let text = self.source(*span).to_owned();
                 self.push(indentation, &text);
@@ -247,6 +253,17 @@ impl Printer<'_> {
         self.flat(&field.value)
             .is_some_and(|value| field.name.text().len() + 3 + value.chars().count() <= WIDTH - 2 * STEP)
     }
+}
+
+/// An `allow` as the call that it looks like, with its names for words.
+fn call_of(allow: &Allow) -> Expr {
+    let path = |name: &Ident| Path { segments: vec![name.clone()], span: name.span };
+    let word = |name: &Ident| {
+        let value = Expr { kind: ExprKind::Word(path(name)), span: name.span };
+        Argument { name: None, value, span: name.span }
+    };
+    let arguments = allow.names.iter().map(word).collect();
+    Expr { kind: ExprKind::Call { name: path(&allow.keyword), arguments }, span: allow.span }
 }
 
 /// Whether an empty line lies in the text between two places.

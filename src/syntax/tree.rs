@@ -70,6 +70,8 @@ pub enum ItemKind {
     Intervention { name: Ident, value: Expr, body: Option<Block> },
     /// `experiment name extends parent { … }`
     Experiment { name: Ident, parent: Option<Path>, body: Block },
+    /// `allow(unused-name)`, for the whole file
+    Allow(Allow),
     /// Text that is no declaration; already reported.
     Bad,
 }
@@ -89,6 +91,7 @@ pub enum Entry {
     Section(Section),
     Comparison(Comparison),
     Remove(Remove),
+    Allow(Allow),
     /// Text that is none of these; already reported.
     Bad(Span),
 }
@@ -101,6 +104,7 @@ impl Entry {
             Entry::Section(section) => section.span,
             Entry::Comparison(comparison) => comparison.span,
             Entry::Remove(remove) => remove.span,
+            Entry::Allow(allow) => allow.span,
             Entry::Bad(span) => *span,
         }
     }
@@ -150,6 +154,15 @@ pub struct Comparison {
 pub struct Remove {
     pub keyword: Ident,
     pub name: Ident,
+    pub span: Span,
+}
+
+/// `allow(trailing-space, twin-points)`: warnings that are meant, in the block or file that it stands in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Allow {
+    pub keyword: Ident,
+    /// The names of the warnings as written, with their `-`.
+    pub names: Vec<Ident>,
     pub span: Span,
 }
 

@@ -1,7 +1,7 @@
 //! The pages of `reftc explain`: every example makes its error, and what is fixed does not.
 
-use crate::support::{codes, completed};
-use reftc::diag::Code;
+use crate::support::{advice, codes, completed};
+use reftc::diag::{Code, Severity};
 
 /// Pages whose example is no spec: what they explain shows itself in a run, in files, or on the command line.
 /// Each with the tests that produce the code.
@@ -13,6 +13,8 @@ const ELSEWHERE: &[(Code, &str)] = &[
     (Code::NoNetwork, "tests/check/model_no_network.out"),
     (Code::DownloadFailed, "tests/hub.rs"),
     (Code::TensorMismatch, "tests/model/folders.rs"),
+    (Code::StartMismatch, "tests/check/init.out"),
+    (Code::BaseDropout, "tests/cli/starting.rs"),
     (Code::RunUnwritable, "tests/store/run_folders.rs"),
     (Code::RunLocked, "tests/store/run_folders.rs"),
     (Code::LossNotFinite, "tests/training.rs"),
@@ -37,6 +39,9 @@ fn fenced<'p>(page: &'p str, section: &str, language: &str) -> Vec<&'p str> {
 fn findings(code: Code, fragment: &str) -> Vec<Code> {
     let whole = if code == Code::NothingToRun { fragment.to_owned() } else { completed(fragment) };
     let mut found = codes(&whole);
+    if code.severity() == Severity::Advice {
+        found.extend(advice(&whole));
+    }
     found.retain(|other| *other == code || *other != Code::UnusedName);
     found.dedup();
     found
@@ -72,7 +77,7 @@ fn examples_make_their_error_and_fixed_ones_do_not() {
 fn every_code_is_made_by_a_test() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &std::path::Path| std::fs::read_to_string(path).unwrap_or_default();
-    let golden: String = ["tests/check", "tests/syntax"]
+    let golden: String = ["tests/check", "tests/advice", "tests/syntax"]
         .iter()
         .flat_map(|folder| std::fs::read_dir(root.join(folder)).expect("golden files are there"))
         .map(|entry| entry.expect("a folder entry is readable").path())

@@ -49,6 +49,13 @@ pub fn checked(text: &str, world: &MemoryWorld) -> (Vec<Diagnostic>, Spec) {
     (found.diagnostics, found.spec)
 }
 
+/// The codes of the advice for a text.
+pub fn advice(text: &str) -> Vec<Code> {
+    let mut sources = Sources::default();
+    let id = sources.add(Path::new("spec.reft"), text.to_owned());
+    compile(&sources, id, &world()).advice.iter().map(|found| found.code).collect()
+}
+
 /// The codes of the findings for a text.
 pub fn codes(text: &str) -> Vec<Code> {
     checked(text, &world()).0.iter().map(|found| found.code).collect()

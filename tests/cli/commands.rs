@@ -22,6 +22,18 @@ fn check_takes_many_specs_and_warnings_may_be_denied() {
 }
 
 #[test]
+fn what_is_denied_by_name_counts_more_than_what_the_spec_allows() {
+    let place = Place::new();
+    place.write("spec.reft", &format!("allow(unused-name)\nlet rate = 3\n{SPEC}"));
+    place.reftc(&["check", "spec.reft"]).expect(0).says(&["no findings"]);
+    place.reftc(&["check", "spec.reft", "--deny", "warnings"]).expect(0).says(&["no findings"]);
+    assert_eq!(place.reftc(&["check", "spec.reft", "--message-format", "json"]).expect(0).stdout, "");
+    place.reftc(&["check", "spec.reft", "--deny", "split-token"]).expect(0).says(&["no findings"]);
+    let denied = place.reftc(&["check", "spec.reft", "--deny", "unused-name", "--message-format", "short"]).expect(1);
+    assert!(denied.stderr.starts_with("spec.reft:2:5: error[W0101]: "), "{}", denied.stderr);
+}
+
+#[test]
 fn fmt_writes_files_and_streams() {
     let place = Place::new();
     let untidy = SPEC.replace("    epochs = 2\n", "  epochs=2   // twice\n");

@@ -4,13 +4,13 @@ use crate::support::{Place, RUN, Running, rows};
 use serde_json::Value;
 
 /// The bits of the trained intervention.
-fn parameters(place: &Place, runs: &str) -> Vec<u8> {
+pub fn parameters(place: &Place, runs: &str) -> Vec<u8> {
     let folder = place.run_folder(runs, "small");
     std::fs::read(place.path(&folder).join("intervention/intervention.safetensors")).unwrap()
 }
 
 /// `metrics.jsonl` without times, and without what the cache held.
-fn metrics(place: &Place, runs: &str) -> Vec<Value> {
+pub fn metrics(place: &Place, runs: &str) -> Vec<Value> {
     let text = place.read(&format!("{}/metrics.jsonl", place.run_folder(runs, "small")));
     let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     for line in &mut lines {
@@ -24,7 +24,7 @@ fn metrics(place: &Place, runs: &str) -> Vec<Value> {
 }
 
 /// Goes on with the disturbed run in `runs`, and holds it against one that nothing disturbed.
-fn assert_same_as_undisturbed(place: &Place) {
+pub fn assert_same_as_undisturbed(place: &Place) {
     place.run(&["--runs", "undisturbed"]);
     assert_eq!(parameters(place, "runs"), parameters(place, "undisturbed"));
     assert_eq!(metrics(place, "runs"), metrics(place, "undisturbed"));

@@ -10,8 +10,10 @@ mod frozen;
 mod hub;
 #[cfg(unix)]
 mod interrupts;
+mod keeping;
 mod projects;
 mod runs;
+mod starting;
 mod streams;
 mod support;
 mod watching;

@@ -16,7 +16,7 @@ use reftc::model::files::ModelFiles;
 use reftc::model::weights::Weights;
 use reftc::plan::passes::Passes;
 use reftc::plan::{
-    Activation, Fit, Intervention, Optimizer, Overlong, Schedule, ScheduleShape, Split, Train, TrainSplit,
+    Activation, Fit, Intervention, Keep, Optimizer, Overlong, Schedule, ScheduleShape, Split, Train, TrainSplit,
 };
 use std::ops::Range;
 use std::path::Path;
@@ -175,6 +175,7 @@ pub fn plan(epochs: usize, batch: usize, accumulate: usize, learning_rate: f64, 
         schedule,
         optimizer: Optimizer { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 },
         clip: Some(1.0),
+        keep: Keep::Last,
         fit: Fit { pass_tokens: 1000, recompute: false },
         steps: 0,
         rows: 0,

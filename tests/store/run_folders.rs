@@ -17,8 +17,14 @@ fn open(runs: &Path, experiment: &str, hash: &str) -> RunFolder {
 
 fn train(folder: &mut RunFolder) {
     std::fs::create_dir_all(folder.intervention()).unwrap();
-    let record =
-        TrainingRecord { device: "cpu".into(), steps: 10, seconds: 2.0, final_loss: 0.25, tokens_per_second: 900.0 };
+    let record = TrainingRecord {
+        device: "cpu".into(),
+        steps: 10,
+        seconds: 2.0,
+        final_loss: 0.25,
+        tokens_per_second: 900.0,
+        kept: None,
+    };
     folder.record_training(record).unwrap();
 }
 

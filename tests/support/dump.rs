@@ -2,7 +2,7 @@
 
 use reftc::source::{SourceFile, Span};
 use reftc::syntax::tree::{
-    Argument, Block, Entry, Expr, ExprKind, File, Ident, Item, ItemKind, Operator, Path, Scaling,
+    Allow, Argument, Block, Entry, Expr, ExprKind, File, Ident, Item, ItemKind, Operator, Path, Scaling,
 };
 
 /// Dumps a file; `source` gives the lines and columns.
@@ -58,6 +58,7 @@ impl Dump<'_> {
                 let parent = parent.as_ref().map_or(String::new(), |path| format!(" extends {}", self.path(path)));
                 (format!("experiment {}{parent}", self.ident(name)), Some(body))
             }
+            ItemKind::Allow(allow) => (format!("allow {}", self.names(allow)), None),
             ItemKind::Bad => ("bad".to_owned(), None),
         };
         self.line(0, &format!("{head}{doc} {place}"));
@@ -96,12 +97,19 @@ impl Dump<'_> {
                 let text = format!("{} {}", self.ident(&remove.keyword), self.ident(&remove.name));
                 self.line(depth, &format!("remove {text} {}", self.place(remove.span)));
             }
+            Entry::Allow(allow) => {
+                self.line(depth, &format!("allow {} {}", self.names(allow), self.place(allow.span)));
+            }
             Entry::Bad(span) => self.line(depth, &format!("bad {}", self.place(*span))),
         }
     }
 
     fn ident(&self, ident: &Ident) -> String {
         format!("{}{}", ident.text, self.place(ident.span))
+    }
+
+    fn names(&self, allow: &Allow) -> String {
+        allow.names.iter().map(|name| self.ident(name)).collect::<Vec<_>>().join(", ")
     }
 
     fn path(&self, path: &Path) -> String {

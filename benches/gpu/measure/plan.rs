@@ -2,7 +2,7 @@
 
 use super::shapes::Shape;
 use super::workloads::Workload;
-use reftc::check::spec::{self, CheckedSplit, Spec, SplitFacts};
+use reftc::check::spec::{self, CheckedSplit, Keep, Spec, SplitFacts};
 use reftc::data::encode::EncodedRow;
 use reftc::data::positions::RowTokens;
 use reftc::data::report::RowShape;
@@ -63,6 +63,7 @@ impl Written<'_> {
             optimizer: Optimizer { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 },
             clip: Some(1.0),
             recompute: false,
+            keep: Keep::Last,
         };
         let model = spec::Model {
             source: ModelSource::Embedded(self.shape.name.to_owned()),
@@ -77,6 +78,7 @@ impl Written<'_> {
             seed: self.seed,
             model,
             interventions: vec![self.workload.block(layers)],
+            starts: Vec::new(),
             train,
             evals: Vec::new(),
             point: Vec::new(),

@@ -3,15 +3,20 @@
 use super::super::Checker;
 use super::super::data::DataDeclaration;
 use super::super::value::TemplateValue;
+use super::SpecSeen;
 use crate::data::template::{Part, Template};
 use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
 use std::rc::Rc;
 
+/// Warns of prompts whose text ends in a space: most tokenizers write a space as the first letter of a word's token, so that a model has
+/// hardly seen a text that goes on behind a lone one. Where rows showed that the space melts into the target, that is told instead.
+pub(super) fn look(checker: &mut Checker<'_>, _: &SpecSeen) {
+    checker.trailing_spaces();
+}
+
 impl Checker<'_> {
-    /// Warns of prompts whose text ends in a space: most tokenizers write a space as the first letter of a word's token, so that a model has
-    /// hardly seen a text that goes on behind a lone one. Where rows showed that the space melts into the target, that is told instead.
-    pub(super) fn trailing_spaces(&mut self) {
+    fn trailing_spaces(&mut self) {
         let reached: Vec<Rc<DataDeclaration>> = self.data.values().flatten().cloned().collect();
         for data in reached {
             let Some(prompt) = data.prompt.as_ref().filter(|prompt| ends_in_space(prompt)) else { continue };

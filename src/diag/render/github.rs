@@ -1,7 +1,7 @@
 //! Workflow commands, which GitHub shows as annotations beside the changed lines.
 
-use super::{place, word};
-use crate::diag::Diagnostic;
+use super::place;
+use crate::diag::{Diagnostic, Severity};
 use crate::source::Sources;
 
 /// `::error file=spec.reft,line=3,col=9,endLine=3,endColumn=14,title=E0201::unknown field …` and a newline.
@@ -16,7 +16,8 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources) -> String {
         properties.extend(file.line.map(|line| format!("line={line}")));
     }
     properties.push(format!("title={}", diagnostic.code.as_str()));
-    format!("::{} {}::{}\n", word(diagnostic.severity), properties.join(","), data(&diagnostic.message))
+    let level = if diagnostic.severity == Severity::Advice { "notice" } else { diagnostic.severity.name() };
+    format!("::{level} {}::{}\n", properties.join(","), data(&diagnostic.message))
 }
 
 fn data(text: &str) -> String {

@@ -4,7 +4,6 @@
 //! diagnostics, and help, notes and files beside the spec are written here, unwrapped, so that they can be copied.
 //! The code stands before the message, in the place of miette's sign for the severity.
 
-use super::word;
 use crate::diag::{Diagnostic, Label, Severity};
 use crate::source::{FileId, SourceFile, Sources};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
@@ -33,10 +32,10 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> Strin
         (false, true) => GraphicalTheme::ascii(),
         (false, false) => GraphicalTheme::none(),
     };
-    let title = format!("{}[{}]:", word(diagnostic.severity), diagnostic.code.as_str());
+    let title = format!("{}[{}]:", diagnostic.severity.name(), diagnostic.code.as_str());
     match diagnostic.severity {
         Severity::Error => theme.characters.error = title,
-        Severity::Warning => theme.characters.warning = title,
+        Severity::Warning | Severity::Advice => theme.characters.warning = title,
     }
     let handler = GraphicalReportHandler::new_themed(theme).with_width(style.width.max(40)).with_links(false);
     let handler = handler.with_wrap_lines(false);
@@ -82,7 +81,8 @@ impl Report {
             message: diagnostic.message.clone(),
             severity: match diagnostic.severity {
                 Severity::Error => miette::Severity::Error,
-                Severity::Warning => miette::Severity::Warning,
+                // The third level of miette is for the other files of a finding.
+                Severity::Warning | Severity::Advice => miette::Severity::Warning,
             },
             source: None,
             labels: Vec::new(),

@@ -1,6 +1,6 @@
 //! One JSON object a line, for tools. Fields are only ever added; `v` grows when one changes its meaning.
 
-use super::{place, word};
+use super::place;
 use crate::diag::Diagnostic;
 use crate::source::{Sources, Span};
 use serde::Serialize;
@@ -59,7 +59,7 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources) -> String {
         v: 1,
         code: diagnostic.code.as_str(),
         name: diagnostic.code.name(),
-        severity: word(diagnostic.severity),
+        severity: diagnostic.severity.name(),
         message: &diagnostic.message,
         file,
         span,

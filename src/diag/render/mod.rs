@@ -43,16 +43,14 @@ pub fn summary(diagnostics: &[Diagnostic]) -> String {
         1 => Some(format!("1 {word}")),
         several => Some(format!("{several} {word}s")),
     };
-    let counts = [count(Severity::Error, "error"), count(Severity::Warning, "warning")];
+    let advice = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Advice).count();
+    let advice = match advice {
+        0 => None,
+        1 => Some("1 piece of advice".to_owned()),
+        several => Some(format!("{several} pieces of advice")),
+    };
+    let counts = [count(Severity::Error, "error"), count(Severity::Warning, "warning"), advice];
     counts.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-/// `error` or `warning`
-fn word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    }
 }
 
 /// A span in terms of its file, 1-based, columns in characters.

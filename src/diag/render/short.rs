@@ -1,6 +1,6 @@
 //! One line for each diagnostic, as compilers print them for editors and `grep`.
 
-use super::{place, word};
+use super::place;
 use crate::diag::Diagnostic;
 use crate::source::Sources;
 
@@ -15,7 +15,7 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources) -> String {
         },
         (None, None) => String::new(),
     };
-    let severity = word(diagnostic.severity);
+    let severity = diagnostic.severity.name();
     let message = diagnostic.message.replace(['\n', '\r'], " ");
     format!("{position}{severity}[{}]: {message}\n", diagnostic.code.as_str())
 }

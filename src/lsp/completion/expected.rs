@@ -20,6 +20,8 @@ pub enum Expected {
     Experiment,
     /// The name of a type.
     Type,
+    /// The name of a warning.
+    Warning,
     Nothing,
 }
 
@@ -36,6 +38,9 @@ enum Around {
 impl Expected {
     /// Reads what the writer is at.
     pub fn new(cursor: &Cursor) -> Self {
+        if cursor.inside().last().is_some_and(|open| open.bracket == '(' && open.head.trim() == "allow") {
+            return Expected::Warning;
+        }
         let block = cursor.block().map(block);
         let entry = cursor.block_entry();
         let nested = !cursor.inside().is_empty();

@@ -8,7 +8,7 @@ use crate::syntax::tree::{self, Entry, ItemKind};
 use lsp_types::CompletionItemKind;
 
 /// What begins a declaration, and how it goes on.
-const DECLARATIONS: [(&str, &str, &str); 6] = [
+const DECLARATIONS: [(&str, &str, &str); 7] = [
     ("use", "names of another file", "use \"${1:path.reft}\" as ${2:name}"),
     ("let", "a name for a value", "let ${1:name} = ${2:value}"),
     ("model", "a frozen language model", "model ${1:name} = ${2:hf(\"${3:org/name}\")}"),
@@ -23,7 +23,12 @@ const DECLARATIONS: [(&str, &str, &str); 6] = [
         "a model, data, interventions, a training and its evaluations",
         "experiment ${1:name} {\n  model = ${2:model}\n  data  = ${3:data}\n\n  intervene ${4:edit} = ${5:loreft} {\n    layers    = ${6:all}\n    positions = ${7:f3+l3}\n    rank      = ${8:4}\n  }\n\n  train {\n    epochs = ${9:3}\n    lr     = ${10:9e-4}\n  }\n}",
     ),
+    ("allow", ALLOW_DOC, ALLOW),
 ];
+
+/// Stands at the top level and in every block.
+const ALLOW: &str = "allow(${1:warning})";
+const ALLOW_DOC: &str = "warnings that are meant here";
 
 /// The sections of an experiment.
 const SECTIONS: [(&str, &str); 3] = [
@@ -79,6 +84,7 @@ pub fn entries(scene: &Scene<'_>, block: &'static Block) -> Vec<Offer> {
             }
         }
     }
+    offers.push(Offer::new("allow", CompletionItemKind::KEYWORD, ALLOW_DOC).snippet(ALLOW));
     offers
 }
 

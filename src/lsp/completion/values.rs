@@ -7,6 +7,7 @@ use super::expected::Expected;
 use super::{Offer, Scene, escaped};
 use crate::check::schema::{self, Form, Parameter};
 use crate::check::types::Type;
+use crate::diag::Code;
 use crate::intervention::Kind;
 use crate::syntax::tree::{Entry, Expr, ExprKind, File, ItemKind};
 use lsp_types::CompletionItemKind;
@@ -61,6 +62,14 @@ pub fn experiments(scene: &Scene<'_>) -> Vec<Offer> {
 pub fn types() -> Vec<Offer> {
     let named = Type::ALL.iter().filter(|holds| !holds.name().contains(' '));
     named.map(|holds| Offer::new(holds.name(), CompletionItemKind::TYPE_PARAMETER, holds.example())).collect()
+}
+
+/// Warnings that can be allowed.
+pub fn warnings() -> Vec<Offer> {
+    let offer = |code: Code| {
+        Offer::new(code.name(), CompletionItemKind::ENUM_MEMBER, code.as_str()).documented(markdown::warning(code))
+    };
+    Code::lints().map(offer).collect()
 }
 
 /// A word or call, its required arguments to be filled in.

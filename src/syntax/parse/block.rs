@@ -1,5 +1,6 @@
 //! Blocks and their entries.
 
+use super::allow::bare_allow;
 use super::chunk::{needs_block, shorten};
 use super::declaration::{DECLARATIONS, SECTIONS};
 use super::{Builder, Pair, Rule};
@@ -170,8 +171,21 @@ impl<'t> Builder<'_> {
                     _ => Entry::Bad(span),
                 }
             }
+            Rule::allow => Entry::Allow(self.allow(pair)),
             Rule::statement => self.statement(pair, doc, inside),
             Rule::no_equals => self.no_equals(pair, doc),
+            _ if inside.keyword == "expect" && !follows && pair.as_str().contains(['<', '>', '=']) => {
+                self.sink.push(
+                    Diagnostic::at(
+                        Code::UnexpectedText,
+                        span,
+                        "a comparison begins with what is measured",
+                        "not a name",
+                    )
+                    .help("write for example `eval.test.exact_match >= 72%`"),
+                );
+                Entry::Bad(span)
+            }
             _ => {
                 self.bad_entry(&pair, follows);
                 Entry::Bad(span)
@@ -202,6 +216,9 @@ impl<'t> Builder<'_> {
                 }
             };
         }
+        if let Some(place) = self.turned_comparison(&mark, inside) {
+            return Entry::Bad(name.span.to(place));
+        }
         let value = self.value(parts.value, mark.as_span().end());
         let span = name.span.to(self.span(&mark)).to(value.span);
         let compares = mark.as_rule() == Rule::compare;
@@ -221,6 +238,27 @@ impl<'t> Builder<'_> {
             );
         }
         Entry::Field(Field { doc, name, value, span })
+    }
+
+    /// `=>` and `=<` for `>=` and `<=`, which are reported.
+    fn turned_comparison(&mut self, mark: &Pair, inside: Inside) -> Option<Span> {
+        let start = mark.as_span().start();
+        let sign = match self.text.get(start..start + 2)? {
+            "=>" => ">=",
+            "=<" => "<=",
+            _ => return None,
+        };
+        if inside.keyword != "expect" {
+            return None;
+        }
+        let place = Span::new(self.file, start, start + 2);
+        let message = format!("a comparison is written `{sign}`");
+        self.sink.push(
+            Diagnostic::at(Code::UnexpectedText, place, message, "the other way round")
+                .help(format!("write `{sign}`"))
+                .fix(place, sign),
+        );
+        Some(place)
     }
 
     fn misplaced_comparison(&mut self, mark: &Pair) {
@@ -350,6 +388,10 @@ impl<'t> Builder<'_> {
         let top_level = DECLARATIONS.iter().any(|(keyword, _)| *keyword == word);
         if SECTIONS.contains(&word.as_str()) {
             self.sink.push(needs_block(span, text));
+            return Entry::Bad(span);
+        }
+        if word == "allow" {
+            self.sink.push(bare_allow(span, text));
             return Entry::Bad(span);
         }
         if word == "remove" {

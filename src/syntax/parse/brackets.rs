@@ -10,6 +10,10 @@ impl Builder<'_> {
     /// The inside of `[…]` behind a value.
     pub(super) fn index(&mut self, pair: Pair) -> Expr {
         let span = self.span(&pair);
+        if let Some(colons) = Colons::of(pair.as_str()) {
+            self.sink.push(colons.slice(span));
+            return Expr { kind: ExprKind::Bad, span };
+        }
         let mut elements = self.deeper(span, |builder| builder.elements(pair)).unwrap_or_default();
         match elements.pop() {
             Some(only) if elements.is_empty() && matches!(only.kind, ExprKind::Range { .. } | ExprKind::Bad) => only,
@@ -50,7 +54,10 @@ impl Builder<'_> {
             Some(_) => {
                 self.sink.push(
                     Diagnostic::at(Code::UnexpectedText, span, "a list stands in `[…]`", "these are parentheses")
-                        .help("write a list as `[1, 2]`")
+                        .help(match tuple(text) {
+                            Some(list) => format!("write `{}`", shorten(&list)),
+                            None => "write a list as `[1, 2]`".to_owned(),
+                        })
                         .maybe_fix(span, tuple(text)),
                 );
                 ExprKind::Bad
@@ -121,7 +128,7 @@ impl Builder<'_> {
     }
 
     /// Looks at the commas and the closer of `[…]` or `(…)`.
-    fn check_brackets(&mut self, pair: &Pair) {
+    pub(super) fn check_brackets(&mut self, pair: &Pair) {
         let mut before: Option<Pair> = None;
         let mut closed = false;
         for part in pair.clone().into_inner() {
@@ -177,6 +184,53 @@ impl Builder<'_> {
                 .fix(self.empty_span(end), ","),
             );
         }
+    }
+}
+
+/// `10:20`, as Python writes a slice.
+pub(super) struct Colons<'t> {
+    start: &'t str,
+    end: &'t str,
+    /// Whether there is a step as well.
+    stepped: bool,
+}
+
+impl<'t> Colons<'t> {
+    /// Reads what stands in brackets, these included; `None` for anything else.
+    pub(super) fn of(text: &'t str) -> Option<Self> {
+        let inner = text.strip_prefix('[')?.strip_suffix(']')?;
+        let mut parts = inner.split(':').map(str::trim);
+        let (start, end, step, more) = (parts.next()?, parts.next()?, parts.next(), parts.next());
+        let whole = |text: &str| {
+            let digits = text.strip_prefix('-').unwrap_or(text);
+            digits.chars().all(|c| c.is_ascii_digit() || c == '_') && (text.is_empty() || !digits.is_empty())
+        };
+        (more.is_none() && whole(start) && whole(end) && step.is_none_or(whole)).then_some(Self {
+            start,
+            end,
+            stepped: step.is_some_and(|step| !step.is_empty()),
+        })
+    }
+
+    fn slice(&self, span: Span) -> Diagnostic {
+        let written = format!("[{}..{}]", self.start, self.end);
+        self.diagnostic(span, "a slice is written with `..`", &written)
+            .maybe_fix(span, (!self.stepped).then_some(written))
+    }
+
+    /// The error where a list was wanted.
+    pub(super) fn range(&self, span: Span) -> Diagnostic {
+        let written = format!("{}..{}", self.start, self.end);
+        self.diagnostic(span, "a range is written with `..`, without brackets", &written)
+            .maybe_fix(span, (!self.stepped && !self.end.is_empty()).then_some(written))
+    }
+
+    fn diagnostic(&self, span: Span, message: &str, written: &str) -> Diagnostic {
+        let diagnostic = Diagnostic::at(Code::UnexpectedText, span, message, "expected `..`");
+        diagnostic.help(match self.stepped {
+            true => format!("write `{written}`; there are no steps"),
+            false => format!("write `{written}`"),
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Text that is no declaration, entry or value: each chunk is explained by exactly one diagnostic.
 
+use super::allow::bare_allow;
 use super::declaration::{DECLARATIONS, SECTIONS, example};
 use super::{Builder, Pair, Rule};
 use crate::diag::{Code, Diagnostic, suggest};
@@ -107,6 +108,18 @@ impl Builder<'_> {
                 Diagnostic::at(Code::UnterminatedString, span, "a string without its closing quote", "no string")
                     .help("write the string in straight double quotes: `\"…\"`")
             }
+            Some('{') if column(text).is_some() => {
+                let written = format!("\"{text}\"");
+                Diagnostic::at(Code::UnexpectedText, span, "a template stands in quotes", "a column without a text")
+                    .help(format!("write `{written}`"))
+                    .fix(span, written)
+            }
+            Some('+') => Diagnostic::at(Code::UnexpectedText, span, "no `+` stands before a number", "not needed")
+                .help(format!("write `{}`", shorten(text.trim_start_matches(['+', ' '])))),
+            Some('/') => {
+                Diagnostic::at(Code::UnexpectedText, span, "names and paths stand in quotes", "outside quotes")
+                    .help("write for example `hf(\"org/name\")` or `json(\"data/train.json\")`")
+            }
             Some('{') => Diagnostic::at(Code::UnexpectedText, span, "a value cannot be a block", "expected a value")
                 .help("write a list such as `[1, 2]`, or a call such as `greedy(max_tokens: 8)`"),
             Some(';') => {
@@ -145,11 +158,17 @@ impl Builder<'_> {
         let span = self.trimmed(pair);
         let first = first_word(text);
         let diagnostic = if follows {
-            after_value(span, text)
+            self.string_prefix(span, text).unwrap_or_else(|| after_value(span, text))
         } else if text.starts_with('.') {
             self.broken_line(span)
+        } else if first == "allow" {
+            bare_allow(span, text)
         } else if SECTIONS.contains(&first) {
-            needs_block(span, text)
+            section_without_block(self, span, text)
+        } else if text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || c == '_')
+        {
+            Diagnostic::at(Code::UnexpectedText, span, format!("`{text}` is no field"), "a number alone")
+                .help(format!("write `.` for a decimal comma, as in `0.{text}`, and `_` between thousands"))
         } else if first == text && !text.is_empty() {
             Diagnostic::at(
                 Code::UnexpectedText,
@@ -179,6 +198,8 @@ impl Builder<'_> {
             after_value(span, text)
         } else if text.starts_with('.') {
             self.broken_line(span)
+        } else if let Some(odd) = odd_name(span, first, text) {
+            odd
         } else if let Some(form) = example(first) {
             let mark = unmarked(first, text).map(|at| self.empty_span(start + at));
             let diagnostic =
@@ -188,6 +209,8 @@ impl Builder<'_> {
                 Some(mark) => diagnostic.fix(mark, " ="),
                 None => diagnostic,
             }
+        } else if first == "allow" {
+            bare_allow(span, text)
         } else if !first.is_empty() {
             unknown_declaration(word, first)
         } else {
@@ -202,7 +225,15 @@ impl Builder<'_> {
     pub(super) fn stray_item(&mut self, pair: &Pair, closed: Option<usize>) {
         let start = pair.as_span().start();
         let word = first_word(pair.as_str());
-        let diagnostic = unknown_declaration(Span::new(self.file, start, start + word.len()), word);
+        let place = Span::new(self.file, start, start + word.len());
+        let diagnostic = match example(word) {
+            Some(form) => {
+                let message = format!("this `{word}` is indented, and stands in no block");
+                Diagnostic::at(Code::UnexpectedText, place, message, "no block is open here")
+                    .help(format!("begin `{form}` in the first column, or open the block above with `{{`"))
+            }
+            None => unknown_declaration(place, word),
+        };
         let brace = closed.filter(|end| self.text[..*end].ends_with('}'));
         self.sink.push(match brace {
             Some(end) => diagnostic
@@ -229,6 +260,20 @@ impl Builder<'_> {
         true
     }
 
+    /// `f"…"`, as Python writes a template; what stands before the string was read as a name.
+    fn string_prefix(&self, span: Span, text: &str) -> Option<Diagnostic> {
+        let before = &self.text[..span.start as usize];
+        let letter = before.chars().next_back().filter(|letter| "frbuFRBU".contains(*letter))?;
+        let alone = !before[..before.len() - 1].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        (alone && text.starts_with('"')).then(|| {
+            let place = Span { start: span.start - 1, end: span.start, ..span };
+            let message = format!("no `{letter}` stands before a string");
+            Diagnostic::at(Code::UnexpectedText, place, message, "not needed")
+                .help("remove the letter: `{column}` in a template is filled in as it is")
+                .fix(place, "")
+        })
+    }
+
     /// A line that begins with `.`, as methods may stand in other languages.
     fn broken_line(&self, span: Span) -> Diagnostic {
         let start = span.range().start;
@@ -248,6 +293,31 @@ impl Builder<'_> {
     }
 }
 
+/// A section in other brackets than `{`, or an intervention without the `=` before its kind.
+fn section_without_block(builder: &Builder<'_>, span: Span, text: &str) -> Diagnostic {
+    let head = text.split(['[', '(', '{']).next().unwrap_or_default().trim_end();
+    let words: Vec<&str> = head.split_whitespace().collect();
+    if let ["intervene", name, kind] = words.as_slice()
+        && !head.contains('=')
+    {
+        let end = span.start as usize + head.len() - kind.len();
+        let place = Span::new(span.file, end, end + kind.len());
+        let message = format!("missing `=` before `{kind}`");
+        return Diagnostic::at(Code::UnexpectedText, place, message, "expected `=` before this")
+            .help(format!("write `intervene {name} = {kind} {{ … }}`"))
+            .fix(Span { end: place.start, ..place }, "= ");
+    }
+    if head.len() < text.len() {
+        let place = Span::new(span.file, span.start as usize + head.len(), span.end as usize);
+        let bracket = builder.text[place.range()].trim_start();
+        let place = Span { start: place.end - bracket.len() as u32, ..place };
+        let place = Span { end: place.start + 1, ..place };
+        return Diagnostic::at(Code::UnexpectedText, place, "the block of a section stands in `{ … }`", "expected `{`")
+            .help(format!("write `{head} {{ … }}`"));
+    }
+    needs_block(span, text)
+}
+
 /// A section's keyword without its block.
 pub(super) fn needs_block(span: Span, text: &str) -> Diagnostic {
     let end = Span { start: span.end, ..span };
@@ -261,6 +331,36 @@ pub(super) fn needs_block(span: Span, text: &str) -> Diagnostic {
     .fix(end, " {}")
 }
 
+/// The name in `{name}`.
+fn column(text: &str) -> Option<&str> {
+    let name = text.strip_prefix('{')?.strip_suffix('}')?;
+    (!name.is_empty() && first_word(name) == name).then_some(name)
+}
+
+/// What stands in the place of a declaration's name and is none: `2nd`, `"quoted"`, `my.run`.
+fn odd_name(span: Span, keyword: &str, text: &str) -> Option<Diagnostic> {
+    if !matches!(keyword, "let" | "model" | "data" | "intervention" | "experiment") {
+        return None;
+    }
+    let rest = text.strip_prefix(keyword)?;
+    let name = rest.trim_start().split(['{', '=', '(', '[', ' ', '\t']).next()?;
+    if name.is_empty() || first_word(name) == name && !name.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let start = span.start as usize + text.len() - rest.trim_start().len();
+    let plain: String = name.chars().filter(|c| !"\"'“”".contains(*c)).collect();
+    let mut written: String = plain.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    if !written.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        written.insert(0, '_');
+    }
+    let place = Span::new(span.file, start, start + name.len());
+    let message = format!("`{}` is no name", shorten(name));
+    Some(
+        Diagnostic::at(Code::UnexpectedText, place, message, "a name is of the letters a to z, digits and `_`")
+            .help(format!("write for example `{keyword} {written}`")),
+    )
+}
+
 /// A word at the start of a declaration that declares nothing.
 pub(super) fn unknown_declaration(span: Span, word: &str) -> Diagnostic {
     let words = DECLARATIONS.map(|(word, _)| word);
@@ -270,6 +370,9 @@ pub(super) fn unknown_declaration(span: Span, word: &str) -> Diagnostic {
         format!("`{word}` begins no declaration"),
         "unknown declaration",
     );
+    if matches!(word, "import" | "include" | "from" | "require") {
+        return diagnostic.help("write `use \"path.reft\" as name`");
+    }
     if SECTIONS.contains(&word) {
         return diagnostic.help(format!("move `{word}` into an `experiment name {{ … }}`"));
     }
@@ -300,7 +403,9 @@ fn after_value(span: Span, text: &str) -> Diagnostic {
     let message = format!("unexpected `{}` after the value", shorten(text));
     let diagnostic = Diagnostic::at(Code::UnexpectedText, span, message, "does not belong to the value");
     match text.chars().next() {
-        Some('*' | '/' | '%' | '^') => diagnostic.help("write the result; what there is are `+`, `-`, `*` and `/`"),
+        Some('*' | '/' | '^') => diagnostic.help("write the result; what there is are `+`, `-`, `*` and `/`"),
+        Some('%') => diagnostic.help("a spec fills in no text; a template names its columns: `\"{question}\"`"),
+        _ if text.starts_with("and ") => diagnostic.help("write each comparison on a line of its own"),
         Some('{') => diagnostic.help("only declarations and sections have a block; remove it"),
         _ => diagnostic.help("end the value with a line break or `,`"),
     }

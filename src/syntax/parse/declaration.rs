@@ -1,5 +1,6 @@
 //! The declarations at the top level.
 
+use super::allow::bare_allow;
 use super::block::Parts;
 use super::chunk::unknown_declaration;
 use super::{Builder, Pair, Rule};
@@ -63,6 +64,7 @@ impl<'t> Builder<'_> {
                     let kind = match rule {
                         Rule::use_item => self.use_item(part),
                         Rule::let_item => self.let_item(part),
+                        Rule::allow => ItemKind::Allow(self.allow(part)),
                         Rule::declaration => self.declaration(part),
                         _ => {
                             self.bad_item(&part, joined.is_some());
@@ -147,6 +149,10 @@ impl<'t> Builder<'_> {
         let parts = self.parts(pairs);
         let word = match example(&keyword.text) {
             Some(_) => keyword.text.clone(),
+            None if keyword.text == "allow" => {
+                self.sink.push(bare_allow(span, &self.text[span.range()]));
+                String::new()
+            }
             None => {
                 self.sink.push(unknown_declaration(keyword.span, &keyword.text));
                 let section = SECTIONS.contains(&keyword.text.as_str());
@@ -178,7 +184,10 @@ impl<'t> Builder<'_> {
         }
         if let Some(mark) = parts.mark.as_ref().filter(|_| !wants_value) {
             match parts.value {
-                None if parts.block.is_some() => self.block_with_equals(mark, keyword.text.as_str()),
+                None if parts.block.is_some() => {
+                    let name = parts.name.as_ref().map_or(String::new(), |name| format!(" {}", name.text));
+                    self.block_with_equals(mark, &format!("{}{name}", keyword.text));
+                }
                 _ => {
                     let place = self.span(mark);
                     self.incomplete(place, format!("a `{word}` takes no value"), "expected `{`", form);

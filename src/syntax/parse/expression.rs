@@ -1,5 +1,6 @@
 //! Values and expressions.
 
+use super::brackets::Colons;
 use super::{Builder, DEPTH_LIMIT, Pair, Rule};
 use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
@@ -186,6 +187,10 @@ impl Builder<'_> {
         let span = self.span(&pair);
         let kind = match pair.as_rule() {
             Rule::number => self.number(&pair),
+            Rule::list if let Some(colons) = Colons::of(pair.as_str()) => {
+                self.sink.push(colons.range(span));
+                ExprKind::Bad
+            }
             Rule::list => self.deeper(span, |builder| ExprKind::List(builder.elements(pair))).unwrap_or(ExprKind::Bad),
             Rule::group => self.group(pair, span),
             Rule::call => self.call(pair),

@@ -1,8 +1,9 @@
 //! Pest pairs become the tree; chunks that the grammar could not read, and its rules for slips, become diagnostics.
 //!
-//! `declaration`, `block`, `expression` and `brackets` build the tree; `chunk` explains text that is none of these, `unclosed`
+//! `declaration`, `block`, `allow`, `expression` and `brackets` build the tree; `chunk` explains text that is none of these, `unclosed`
 //! collects what was opened and not closed.
 
+mod allow;
 mod block;
 mod brackets;
 mod chunk;

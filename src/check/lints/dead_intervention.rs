@@ -1,8 +1,8 @@
 //! Segments that nothing sees, in no row: their parameters get no gradient.
 
-use super::Checker;
-use super::intervene::CheckedIntervention;
-use super::model::ModelDeclaration;
+use super::super::Checker;
+use super::super::intervene::CheckedIntervention;
+use super::super::model::ModelDeclaration;
 use crate::data::positions::Segment;
 use crate::data::report::RowShape;
 use crate::diag::{Code, Diagnostic};
@@ -13,8 +13,13 @@ use crate::source::Spanned;
 impl Checker<'_> {
     /// Warns of segments, or tied segments together, that no row's loss depends on at any of their layers. Where only some of the layers
     /// are of no use, as the last one is for the first tokens, `reftc plan` shows it.
-    pub(super) fn dead_segments(&mut self, block: &CheckedIntervention, rows: &[RowShape], model: &ModelDeclaration) {
-        let CheckedIntervention { intervention, segments, layers } = block;
+    pub(in crate::check) fn dead_segments(
+        &mut self,
+        block: &CheckedIntervention,
+        rows: &[RowShape],
+        model: &ModelDeclaration,
+    ) {
+        let CheckedIntervention { intervention, segments, layers, .. } = block;
         let shape = Shape::of(&model.checked.config);
         let size = if intervention.tied { segments.len() } else { 1 };
         for unit in segments.chunks(size.max(1)) {

@@ -1,8 +1,8 @@
 //! The right answers of an evaluation: whether its extractor finds one in each rendered target.
 
-use super::Checker;
-use super::spec::CheckedSplit;
-use super::value::TemplateValue;
+use super::super::Checker;
+use super::super::spec::CheckedSplit;
+use super::super::value::TemplateValue;
 use crate::data::answer::Extractor;
 use crate::data::files::rows_of;
 use crate::data::report::Count;
@@ -34,7 +34,13 @@ pub struct Judged<'a> {
 impl Checker<'_> {
     /// Warns about rows whose target holds no answer: no output can be right there. With a `gold` of its own that is so where no
     /// target holds one, as the model learns to write targets.
-    pub(super) fn gold(&mut self, split: &CheckedSplit, answer: &Extractor, judged: &Judged<'_>, label: &str) {
+    pub(in crate::check) fn gold(
+        &mut self,
+        split: &CheckedSplit,
+        answer: &Extractor,
+        judged: &Judged<'_>,
+        label: &str,
+    ) {
         let Some(golds) = self.golds(split, answer) else { return };
         let Some(first) = golds.without.first else { return };
         let (without, all) = (golds.without.rows, golds.rows);

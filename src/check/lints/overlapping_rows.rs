@@ -1,7 +1,7 @@
 //! Rows that are both trained on and measured.
 
-use super::Checker;
-use super::data::{DataDeclaration, SplitSource};
+use super::super::Checker;
+use super::super::data::{DataDeclaration, SplitSource};
 use crate::data::report::Count;
 use crate::data::source::select;
 use crate::diag::{Code, Diagnostic};
@@ -9,22 +9,20 @@ use crate::source::{Span, Spanned};
 use std::collections::BTreeSet;
 
 impl Checker<'_> {
-    /// Warns where rows of an evaluated split are rows of the training split too: of the same file, by their numbers. The
-    /// training split itself may be measured; whoever names it means it.
-    pub(super) fn overlap(
+    /// The rows of an evaluated split that are rows of the training split too: of the same file, by their numbers. Warns where there are
+    /// any, but not of the training split itself; whoever names that means it.
+    pub(in crate::check) fn overlap(
         &mut self,
         trained: &DataDeclaration,
         data: &DataDeclaration,
         split: &Spanned<String>,
         on: Span,
-    ) {
-        let Some(Some(training)) = trained.splits.get("train") else { return };
-        let Some(Some(measured)) = data.splits.get(&split.value) else { return };
-        if split.value == "train" {
-            return;
-        }
+    ) -> Count {
+        let training = trained.splits.get("train").and_then(Option::as_ref);
+        let measured = data.splits.get(&split.value).and_then(Option::as_ref);
+        let (Some(training), Some(measured)) = (training, measured) else { return Count::default() };
         let shared = shared(training, measured);
-        let Some(first) = shared.first else { return };
+        let Some(first) = shared.first.filter(|_| split.value != "train") else { return shared };
         let label = format!("`{}.{}`", data.name.text, split.value);
         let of = measured.table.rows;
         let what = match shared.rows == of {
@@ -37,6 +35,7 @@ impl Checker<'_> {
                 .label(training.source.span, "these are trained on")
                 .help("slice the file into parts: `train = rows[..-200]`, `test = rows[-200..]`"),
         );
+        shared
     }
 }
 
