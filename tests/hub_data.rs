@@ -208,7 +208,7 @@ fn without_a_network_the_way_out_is_written_out() {
         let error = find(settings, "", "train", "main").unwrap_err();
         assert_eq!(error.code, Code::NoNetwork);
         let help = error.help.join("\n");
-        for words in ["`hf download org/data --repo-type dataset`", "datasets--org--data", "HF_HOME", "parquet("] {
+        for words in ["`hf download org/data --repo-type dataset", "datasets--org--data", "HF_HOME", "parquet("] {
             assert!(help.contains(words), "{words} is missing in:\n{help}");
         }
     }

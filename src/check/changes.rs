@@ -104,8 +104,9 @@ impl Checker<'_> {
     fn collect_names(&self, value: &Expr, active: &mut Vec<Span>, names: &mut Vec<Ident>) {
         match &value.kind {
             ExprKind::List(items) => items.iter().for_each(|item| self.collect_names(item, active, names)),
-            ExprKind::Word(path) => match self.scope.resolve(path) {
-                Some((entry, [])) => match entry.declared {
+            ExprKind::Word(path) => {
+                let Some((entry, [])) = self.scope.resolve(path) else { return };
+                match entry.declared {
                     Declared::Data { .. } => names.push(entry.name.clone()),
                     Declared::Let { value, .. } if !active.contains(&entry.name.span) => {
                         active.push(entry.name.span);
@@ -113,9 +114,8 @@ impl Checker<'_> {
                         active.pop();
                     }
                     _ => {}
-                },
-                _ => {}
-            },
+                }
+            }
             _ => {}
         }
     }

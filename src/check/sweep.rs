@@ -142,11 +142,23 @@ impl Checker<'_> {
                 _ => None,
             })
         };
-        match set.find(|field| is_data(field)).map(|field| &field.value) {
+        match set.find(|field| is_data(field)).map(|field| self.behind_lets(&field.value)) {
             Some(Expr { kind: ExprKind::List(values), .. }) => self.data_names(values.iter()),
             Some(value) => self.data_names(std::iter::once(value)),
             None => self.data_names(own().into_iter()),
         }
+    }
+
+    /// The value that a name of a `let` stands for, or the expression itself.
+    fn behind_lets<'e>(&'e self, mut expr: &'e Expr) -> &'e Expr {
+        while let ExprKind::Word(path) = &expr.kind
+            && let Some((entry, [])) = self.scope.resolve(path)
+            && let Declared::Let { value, .. } = entry.declared
+            && !self.broken.contains(&entry.name.span)
+        {
+            expr = value;
+        }
+        expr
     }
 
     /// `points` and `select` of a sweep.

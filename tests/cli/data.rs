@@ -106,8 +106,8 @@ fn a_dataset_of_the_hub_is_fetched_by_a_check_and_used_by_a_run() {
         &[("config.json", std::fs::read(tiny().join("config.json")).unwrap())],
         &[
             ("refs/convert/parquet", "default/train/0000.parquet", parquet.clone()),
-            ("refs/convert/parquet", "default/train/0001.parquet", parquet.clone()),
-            ("refs/convert/parquet", "default/test/0000.parquet", parquet.clone()),
+            ("refs/convert/parquet", "default/train/0001.parquet", parquet),
+            ("refs/convert/parquet", "default/test/0000.parquet", fixture("test.parquet")),
             ("main", "README.md", b"# Data".to_vec()),
         ],
     );
@@ -119,10 +119,10 @@ fn a_dataset_of_the_hub_is_fetched_by_a_check_and_used_by_a_run() {
     ]);
     let wrong = online(&place, &server, &["check", "spec.reft"]).expect(1);
     let there = "the dataset `org/data` has no split `tset`: there are `test`, `train`";
-    wrong.says(&["fetching default/train/0001.parquet", "E0408", there, "write `split: \"test\"`", "spec.reft:7:37"]);
+    wrong.says(&["fetching default/train/0000.parquet", "E0408", there, "write `split: \"test\"`", "spec.reft:7:34"]);
     place.write("spec.reft", &place.read("spec.reft").replace("tset", "test"));
-    let overlap = online(&place, &server, &["check", "spec.reft"]).expect(0);
-    overlap.says(&["fetching default/test/0000.parquet"]);
+    let right = online(&place, &server, &["check", "spec.reft"]).expect(0);
+    right.says(&["fetching default/test/0000.parquet"]);
     let plan = place.reftc(&["plan", "spec.reft"]).expect(0);
     assert!(plan.stdout.contains("20 rows of org/data, train[..20]"), "{}", plan.stdout);
     let asked = server.requests().len();
@@ -130,7 +130,7 @@ fn a_dataset_of_the_hub_is_fetched_by_a_check_and_used_by_a_run() {
     assert_eq!(server.requests().len(), asked);
     // The same rows in a file beside the spec are the same evaluation.
     let hashes = experiment(&place)["hashes"]["evals"].clone();
-    std::fs::write(place.path("test.parquet"), parquet).unwrap();
+    std::fs::write(place.path("test.parquet"), fixture("test.parquet")).unwrap();
     place.write("spec.reft", &place.read("spec.reft").replace(&hub("test"), "parquet(\"test.parquet\")"));
     assert_eq!(experiment(&place)["hashes"]["evals"], hashes);
 
