@@ -258,6 +258,7 @@ pub fn usage(form: &Form) -> String {
             ("column", _) => "question".to_owned(),
             ("text", _) => "\"###\"".to_owned(),
             ("trigger", _) => "\"the answer is \"".to_owned(),
+            ("split", _) => "split: \"train\"".to_owned(),
             (_, holds) => holds.example().to_owned(),
         },
         Some(default) => format!("{}: {default}", parameter.name),
