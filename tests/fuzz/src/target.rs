@@ -3,7 +3,6 @@
 use reftc::compile::compile_text;
 use reftc::data::source::{Dataset, Source};
 use reftc::diag::render::{Format, human, render};
-use reftc::data::source::{Dataset, Source};
 use reftc::diag::{Diagnostic, Result, Severity, fix};
 use reftc::model::config::ModelSource;
 use reftc::model::hub::HubSettings;
