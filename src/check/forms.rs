@@ -252,7 +252,7 @@ pub fn usage(form: &Form) -> String {
             ("file", _) if form.name == "gguf" => "\"model.gguf\"".to_owned(),
             ("file", _) => format!("\"data/train.{}\"", form.name),
             ("repository", _) => "\"org/name\"".to_owned(),
-            ("split", _) => "\"train\"".to_owned(),
+            ("split", _) => "split: \"train\"".to_owned(),
             ("folder", _) => "\"models/smol\"".to_owned(),
             ("name", _) => "\"tiny\"".to_owned(),
             ("column", _) => "question".to_owned(),
