@@ -173,8 +173,9 @@ fn by_role(fields: &[Field]) -> Vec<Field> {
         let means = rows.map_or_else(|| field.means.clone(), |split| format!("data.{split}"));
         Field { path: path.unwrap_or_else(|| field.path.clone()), means, ..field.clone() }
     };
-    let has_name = |field: &&Field| !matches!(field.path.as_str(), "model" | "data");
-    fields.iter().filter(has_name).map(named).collect()
+    // Several data stay what they are called: their rows follow one another.
+    let has_role = |field: &&Field| matches!(field.path.as_str(), "model" | "data") && !field.means.starts_with('[');
+    fields.iter().filter(|field| !has_role(field)).map(named).collect()
 }
 
 /// Blocks that both sides have, and that act in another order at a place that they share.

@@ -211,3 +211,15 @@ fn two_runs_differ_by_their_fields() {
     place.write(&format!("{first}/plan.json"), &plan.to_string());
     place.reftc(&["diff", &first, &second]).expect(2).says(&["does not say its fields"]);
 }
+
+#[test]
+fn the_order_of_several_data_counts() {
+    let place = Place::new();
+    let more =
+        SPEC[SPEC.find("data reviews").unwrap()..SPEC.find("/// A small one").unwrap()].replace("reviews", "more");
+    let spec = |list: &str| format!("{more}{}", SPEC.replace("data  = reviews", &format!("data  = {list}")));
+    place.write("before.reft", &spec("[reviews, more]"));
+    place.write("after.reft", &spec("[more, reviews]"));
+    let done = place.reftc(&["diff", "before.reft", "after.reft"]).expect(1);
+    assert_eq!(rows(&done)[2..], ["- data [reviews, more] before.reft:22", "+ data [more, reviews] after.reft:22"]);
+}

@@ -41,9 +41,12 @@ impl Builder<'_> {
     /// `(…)` around one value.
     pub(super) fn group(&mut self, pair: Pair, span: Span) -> ExprKind {
         let text = pair.as_str();
+        // `(3,)`, a list of one in Python.
+        let marks = pair.clone().into_inner().filter(|part| matches!(part.as_rule(), Rule::comma | Rule::element));
+        let ends_in_comma = marks.last().is_some_and(|last| last.as_rule() == Rule::comma);
         let Some(mut elements) = self.deeper(span, |builder| builder.elements(pair)) else { return ExprKind::Bad };
         match elements.pop() {
-            Some(only) if elements.is_empty() && !ends_in_comma(text) => ExprKind::Group(Box::new(only)),
+            Some(only) if elements.is_empty() && !ends_in_comma => ExprKind::Group(Box::new(only)),
             None => {
                 self.sink.push(
                     Diagnostic::at(Code::UnexpectedText, span, "there is no value in these parentheses", "no value")
@@ -232,11 +235,6 @@ impl<'t> Colons<'t> {
             false => format!("write `{written}`"),
         })
     }
-}
-
-/// `(3,)`, a list of one in Python.
-fn ends_in_comma(text: &str) -> bool {
-    text.trim_end_matches(')').trim_end().ends_with(',')
 }
 
 /// `[1, 2]` for `(1, 2)`, where nothing else is in the way.
