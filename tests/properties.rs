@@ -366,7 +366,7 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
 
 #[test]
 fn deep_nesting_is_one_error_and_never_a_crash() {
-    for piece in ["[", "f(", "a {", "(')'", "x[", "f(a: ", "[{", "a { b = [", "(\"", "\n{"] {
+    for piece in ["[", "(", "-(", "2 * (", "f(", "a {", "(')'", "x[", "f(a: ", "[{", "a { b = [", "(\"", "\n{"] {
         for count in [99, 101, 5_000, 100_000] {
             for text in [format!("let x = {}", piece.repeat(count)), format!("data d {{ a = {}", piece.repeat(count))] {
                 let (_, diagnostics) = parsed(&text);
@@ -380,6 +380,7 @@ fn deep_nesting_is_one_error_and_never_a_crash() {
     let codes: Vec<Code> = parsed(&lists).1.iter().map(|found| found.code).collect();
     assert_eq!(codes, [Code::NestedTooDeeply]);
     check_good(&format!("let x = {}{}", "[".repeat(100), "]".repeat(100)));
+    check_good(&format!("let x = a{}", " * a".repeat(5_000)));
     let chain = format!("let x = a{}", ".b(1)".repeat(50_000));
     assert_eq!(parsed(&chain).1.first().map(|found| found.code), Some(Code::NestedTooDeeply));
 }

@@ -164,7 +164,7 @@ impl Builder<'_> {
         } else if first == "allow" {
             bare_allow(span, text)
         } else if SECTIONS.contains(&first) {
-            section_without_block(self, span, text)
+            section_without_block(self, span)
         } else if text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || c == '_')
         {
             Diagnostic::at(Code::UnexpectedText, span, format!("`{text}` is no field"), "a number alone")
@@ -294,7 +294,8 @@ impl Builder<'_> {
 }
 
 /// A section in other brackets than `{`, or an intervention without the `=` before its kind.
-fn section_without_block(builder: &Builder<'_>, span: Span, text: &str) -> Diagnostic {
+fn section_without_block(builder: &Builder<'_>, span: Span) -> Diagnostic {
+    let text = &builder.text[span.range()];
     let head = text.split(['[', '(', '{']).next().unwrap_or_default().trim_end();
     let words: Vec<&str> = head.split_whitespace().collect();
     if let ["intervene", name, kind] = words.as_slice()
