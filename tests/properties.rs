@@ -151,8 +151,10 @@ fn expression() -> impl Strategy<Value = String> {
             (base.clone(), trivia(), trivia(), base.clone())
                 .prop_map(|(start, before, after, end)| format!("[{start}{before}..{after} {end}]")),
             (base, trivia()).prop_map(|(base, gap)| format!("[{base}{gap}.shuffle(1){gap}.first()[1..]]")),
-            (inner.clone(), prop::sample::select(vec![" - ", "*", " /"]), inner.clone())
-                .prop_map(|(left, sign, right)| format!("{left}{sign} {right}")),
+            (inner.clone(), inner.clone()).prop_map(|(left, right)| format!("{left} - {right}")),
+            (inner.clone(), prop::sample::select(vec!["*", " /", " * smol / 2*"]), inner.clone())
+                .prop_map(|(left, sign, right)| format!("({left}){sign} ({right})")),
+            Just("2*smol / -rows *3".to_owned()),
             (prop::sample::select(vec!["", "-", "- "]), trivia(), inner, trivia())
                 .prop_map(|(sign, before, value, after)| format!("{sign}({before}{value}{after})")),
             word().prop_map(|word| format!("- {word}")),

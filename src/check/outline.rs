@@ -7,14 +7,15 @@ use std::collections::BTreeSet;
 
 /// The outline of an experiment from the fields of each of its points.
 pub fn outline(name: &Ident, sweep: &Sweep, points: &[Vec<FieldOrigin>]) -> Outline {
-    let swept: Vec<&str> = sweep.fields.iter().filter_map(|field| field.path.strip_prefix("sweep.")).collect();
+    let swept = sweep.fields.iter().filter_map(|field| place(field.path.strip_prefix("sweep.")?, points));
+    let swept: Vec<&str> = swept.collect();
+    let mut paths: BTreeSet<&str> = BTreeSet::new();
     let mut fields: Vec<FieldOrigin> = Vec::new();
     for field in points.iter().flatten() {
         // Points differ in the swept fields, and in the model and the data that these may name.
         let promise = field.path.starts_with("expect.");
-        let known = |known: &FieldOrigin| if promise { known == field } else { known.path == field.path };
-        let is_swept = swept.iter().any(|path| place(path, points) == Some(&field.path));
-        if !is_swept && !fields.iter().any(known) {
+        let known = if promise { fields.contains(field) } else { !paths.insert(field.path.as_str()) };
+        if !known && !swept.contains(&field.path.as_str()) {
             fields.push(field.clone());
         }
     }

@@ -4,12 +4,14 @@ use super::super::Checker;
 use super::super::spec::{Experiment, point_text};
 use super::ExperimentSeen;
 use crate::diag::{Code, Diagnostic};
+use crate::digest;
+use std::collections::BTreeMap;
 
 /// Warns of the first two points that train the same way.
 pub(super) fn look(checker: &mut Checker<'_>, seen: &ExperimentSeen<'_>) {
-    for (at, point) in seen.points.iter().enumerate() {
-        let twin = seen.points.iter().take(at).find(|other| other.seed == point.seed && same_point(other, point));
-        if let Some(twin) = twin {
+    let mut known: BTreeMap<String, &Experiment> = BTreeMap::new();
+    for point in seen.points {
+        if let Some(twin) = known.insert(work(point), point) {
             checker.sink.push(
                 Diagnostic::at(
                     Code::TwinPoints,
@@ -24,31 +26,17 @@ pub(super) fn look(checker: &mut Checker<'_>, seen: &ExperimentSeen<'_>) {
     }
 }
 
-/// Whether two points of a sweep train the same way.
-fn same_point(left: &Experiment, right: &Experiment) -> bool {
-    let train = |experiment: &Experiment| {
-        let train = &experiment.train;
-        (
-            train.epochs,
-            train.batch,
-            train.accumulate,
-            train.learning_rate,
-            train.warmup,
-            train.clip,
-            train.schedule,
-            train.optimizer,
-            train.keep.clone(),
-        )
-    };
-    left.interventions == right.interventions
-        && left.starts == right.starts
-        && train(left) == train(right)
-        && left.train.splits.iter().map(|part| &part.split).eq(right.train.splits.iter().map(|part| &part.split))
-        && left.model.source == right.model.source
-        && left.model.precision == right.model.precision
-        && left
-            .evals
-            .iter()
-            .map(|eval| (&eval.name, &eval.answer, eval.max_tokens, &eval.split.split))
-            .eq(right.evals.iter().map(|eval| (&eval.name, &eval.answer, eval.max_tokens, &eval.split.split)))
+/// All that a point trains and measures, equal for those that do the same. Seeds and orders of entries count.
+fn work(point: &Experiment) -> String {
+    let train = &point.train;
+    let evals: Vec<_> =
+        point.evals.iter().map(|eval| (&eval.name, &eval.answer, eval.max_tokens, &eval.split.split)).collect();
+    digest::json(&(
+        (point.seed, &point.interventions, &point.starts),
+        (train.epochs, train.batch, train.accumulate, train.learning_rate, train.warmup, train.clip),
+        (train.schedule, train.optimizer, &train.keep),
+        train.splits.iter().map(|part| &part.split).collect::<Vec<_>>(),
+        (&point.model.source, point.model.precision),
+        evals,
+    ))
 }

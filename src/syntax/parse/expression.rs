@@ -125,6 +125,8 @@ impl Builder<'_> {
         let span = self.span(&pair);
         let operand = self.without_comments(pair).into_iter().find(|part| part.as_rule() != Rule::minus);
         let kind = match operand {
+            // Its minus belongs to the number, and stands right before it.
+            Some(operand) if is_number(&operand) => self.number(&format!("- {}", operand.as_str()), span),
             Some(operand) => ExprKind::Negation(Box::new(self.operand(operand))),
             None => ExprKind::Bad,
         };
@@ -186,7 +188,7 @@ impl Builder<'_> {
     fn primary(&mut self, pair: Pair) -> Expr {
         let span = self.span(&pair);
         let kind = match pair.as_rule() {
-            Rule::number => self.number(&pair),
+            Rule::number => self.number(pair.as_str(), span),
             Rule::list if let Some(colons) = Colons::of(pair.as_str()) => {
                 self.sink.push(colons.range(span));
                 ExprKind::Bad
@@ -199,10 +201,9 @@ impl Builder<'_> {
         Expr { kind, span }
     }
 
-    fn number(&mut self, pair: &Pair) -> ExprKind {
-        literal::number(pair.as_str()).unwrap_or_else(|slip| {
-            let span = self.span(pair);
-            let message = format!("`{}` is not a number", pair.as_str());
+    fn number(&mut self, text: &str, span: Span) -> ExprKind {
+        literal::number(text).unwrap_or_else(|slip| {
+            let message = format!("`{text}` is not a number");
             let mut diagnostic = Diagnostic::at(Code::BadNumber, span, message, slip.label).help(slip.help);
             if let Some(replacement) = slip.replacement {
                 diagnostic = diagnostic.fix(span, replacement);
@@ -329,4 +330,10 @@ impl Builder<'_> {
             }
         }
     }
+}
+
+/// Whether an operand is a number and nothing else.
+fn is_number(operand: &Pair) -> bool {
+    let mut parts = operand.clone().into_inner();
+    parts.next().is_some_and(|part| part.as_rule() == Rule::number) && parts.next().is_none()
 }
