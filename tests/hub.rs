@@ -6,24 +6,12 @@
 #[path = "support/hub_server.rs"]
 mod hub_server;
 
-use hub_server::{COMMIT, HubServer};
+use hub_server::{COMMIT, HubServer, settings};
 use reftc::diag::{Code, Diagnostic};
 use reftc::model::hub::{Hub, HubSettings, Snapshot, Wanted, out_of_reach};
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Duration;
 
 const NAME: &str = "org/model";
-
-fn settings(home: &Path, endpoint: &str) -> HubSettings {
-    let mut settings = HubSettings::from_variables(|name| match name {
-        "HF_HOME" => Some(home.to_string_lossy().into_owned()),
-        "HF_ENDPOINT" => Some(endpoint.to_owned()),
-        _ => None,
-    });
-    settings.retry_pause = Duration::ZERO;
-    settings
-}
 
 fn fetch(settings: &HubSettings, wanted: Wanted) -> Result<Snapshot, Box<Diagnostic>> {
     Hub::new(settings, NAME, "main")?.fetch(wanted, &mut |_| {})

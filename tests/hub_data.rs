@@ -6,24 +6,12 @@
 #[path = "support/hub_server.rs"]
 mod hub_server;
 
-use hub_server::HubServer;
+use hub_server::{HubServer, settings};
 use reftc::data::source::{Dataset, Format, Source};
 use reftc::diag::{Code, Diagnostic};
 use reftc::model::hub::{HubSettings, find_rows};
-use std::path::Path;
-use std::time::Duration;
 
 const CONVERTED: &str = "refs/convert/parquet";
-
-fn settings(home: &Path, endpoint: &str) -> HubSettings {
-    let mut settings = HubSettings::from_variables(|name| match name {
-        "HF_HOME" => Some(home.to_string_lossy().into_owned()),
-        "HF_ENDPOINT" => Some(endpoint.to_owned()),
-        _ => None,
-    });
-    settings.retry_pause = Duration::ZERO;
-    settings
-}
 
 fn dataset(config: &str, split: &str, revision: &str) -> Dataset {
     let text = str::to_owned;

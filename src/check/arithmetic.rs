@@ -8,6 +8,7 @@ use super::types::Type;
 use super::value::Value;
 use crate::diag::{Code, Diagnostic};
 use crate::source::Span;
+use crate::syntax::in_unit;
 use crate::syntax::tree::{Expr, ExprKind, Operator, Scaling};
 
 /// A number and what it counts.
@@ -121,8 +122,16 @@ impl Amount {
     /// The bare number: a share of 1, or bytes.
     pub fn number(self) -> f64 {
         match self {
+            Amount::Float(_) | Amount::Ratio(_) => rounded(self.exact()),
+            Amount::Int(_) | Amount::Size(_) => self.exact(),
+        }
+    }
+
+    /// The number before it is rounded.
+    fn exact(self) -> f64 {
+        match self {
             Amount::Int(value) => value as f64,
-            Amount::Float(value) | Amount::Ratio(value) => rounded(value),
+            Amount::Float(value) | Amount::Ratio(value) => value,
             Amount::Size(bytes) => bytes as f64,
         }
     }
@@ -134,11 +143,8 @@ impl Amount {
             Amount::Float(value) => rounded(value).to_string(),
             Amount::Ratio(value) => format!("{}%", rounded(value * 100.0)),
             Amount::Size(bytes) => {
-                let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
-                match units.iter().find(|(_, power)| bytes >> power > 0) {
-                    Some((unit, power)) => format!("{}{unit}", rounded(bytes as f64 / (1_u64 << power) as f64)),
-                    None => format!("{bytes}B"),
-                }
+                let (count, unit) = in_unit(bytes);
+                format!("{}{unit}", rounded(count))
             }
         }
     }
@@ -230,16 +236,6 @@ fn product(left: Amount, operator: Scaling, right: Amount) -> Result<Amount, Sli
         (Ratio(_), Ratio(_)) if !divide => finite(value).map(Ratio),
         (Ratio(_), Int(_) | Float(_)) if divide => finite(value).map(Ratio),
         _ => finite(value).map(Float),
-    }
-}
-
-impl Amount {
-    /// The number before it is rounded.
-    fn exact(self) -> f64 {
-        match self {
-            Amount::Float(value) | Amount::Ratio(value) => value,
-            Amount::Int(_) | Amount::Size(_) => self.number(),
-        }
     }
 }
 

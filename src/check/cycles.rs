@@ -96,26 +96,6 @@ fn collect<'t>(expr: &'t Expr, paths: &mut Vec<&'t Path>) {
         },
         // The word in `field(question)` is a column.
         ExprKind::Call { name, .. } if name.text() == "field" => {}
-        ExprKind::Call { arguments, .. } => arguments.iter().for_each(|argument| collect(&argument.value, paths)),
-        ExprKind::Method { base, arguments, .. } => {
-            collect(base, paths);
-            arguments.iter().for_each(|argument| collect(&argument.value, paths));
-        }
-        ExprKind::List(items) => items.iter().for_each(|item| collect(item, paths)),
-        ExprKind::Range { start, end, .. } => start.iter().chain(end).for_each(|bound| collect(bound, paths)),
-        ExprKind::Slice { base, range } => {
-            collect(base, paths);
-            collect(range, paths);
-        }
-        ExprKind::Sum(terms) => terms.iter().for_each(|(_, term)| collect(term, paths)),
-        ExprKind::Product(factors) => factors.iter().for_each(|(_, factor)| collect(factor, paths)),
-        ExprKind::Negation(inner) | ExprKind::Group(inner) => collect(inner, paths),
-        ExprKind::Int(_)
-        | ExprKind::Float(_)
-        | ExprKind::Ratio(_)
-        | ExprKind::Size(_)
-        | ExprKind::String(_)
-        | ExprKind::Bool(_)
-        | ExprKind::Bad => {}
+        _ => expr.children().into_iter().for_each(|child| collect(child, paths)),
     }
 }

@@ -148,9 +148,6 @@ impl Checker<'_> {
     /// The right side as it is written, and what it comes to where it is no plain number.
     fn written(&self, expr: &Expr, amount: Amount) -> String {
         let written = self.slice(expr.span).trim();
-        match expr.kind {
-            ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Ratio(_) | ExprKind::Size(_) => written.to_owned(),
-            _ => format!("{} ({written})", amount.text()),
-        }
+        if expr.kind.is_number() { written.to_owned() } else { format!("{} ({written})", amount.text()) }
     }
 }

@@ -126,7 +126,7 @@ impl Checker<'_> {
     /// Whether an expression can only be a number.
     pub(super) fn is_number(&self, expr: &Expr) -> bool {
         match &expr.kind {
-            ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Ratio(_) | ExprKind::Size(_) => true,
+            kind if kind.is_number() => true,
             ExprKind::Product(_) | ExprKind::Negation(_) => true,
             ExprKind::Group(inner) => self.is_number(inner),
             ExprKind::Sum(terms) => terms.iter().any(|(_, term)| self.is_number(term)),

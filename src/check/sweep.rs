@@ -329,8 +329,7 @@ impl Checker<'_> {
 impl Checker<'_> {
     /// One value of a list; of a number what it comes to.
     fn setting(&mut self, item: &Expr) -> Result<Setting, ()> {
-        let literal = matches!(item.kind, ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Ratio(_));
-        if !literal && self.is_number(item) {
+        if !item.kind.is_number() && self.is_number(item) {
             let amount = self.amount(item).ok_or(())?;
             return Ok(number(amount.literal(), amount.text(), item.span));
         }

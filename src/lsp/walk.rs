@@ -165,10 +165,7 @@ fn expression<'t>(expr: &'t Expr, place: &Place<'t>, visit: &mut dyn FnMut(Node<
             expression(base, place, visit);
             expression(range, &inner(None), visit);
         }
-        ExprKind::Sum(terms) => terms.iter().for_each(|(_, term)| expression(term, place, visit)),
-        ExprKind::Product(factors) => factors.iter().for_each(|(_, factor)| expression(factor, place, visit)),
-        ExprKind::Negation(operand) | ExprKind::Group(operand) => expression(operand, place, visit),
-        _ => {}
+        _ => expr.children().into_iter().for_each(|child| expression(child, place, visit)),
     }
 }
 

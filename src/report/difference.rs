@@ -1,11 +1,9 @@
 //! What differs between two specs or runs, as tables.
 
 use super::table::{Align, Style, Table, shorten};
+use super::units;
 use crate::difference::{Change, Changed, Difference, FieldChange};
 use crate::plan::Field;
-
-/// Digits of a hash that are shown.
-const DIGITS: usize = 8;
 
 /// A table for each experiment: what goes behind `-`, what comes behind `+`, each with its file and line.
 pub fn text(difference: &Difference, style: Style) -> String {
@@ -39,7 +37,7 @@ fn value(change: &FieldChange, field: &Field) -> String {
         Some((before, after)) if before == after => format!("{text}, the same content"),
         Some(_) => {
             let content = field.content.as_deref().unwrap_or_default();
-            format!("{text}, content {}", content.get(..DIGITS).unwrap_or(content))
+            format!("{text}, content {}", units::short_hash(content))
         }
         None => text,
     }

@@ -101,9 +101,16 @@ pub fn text(experiment: &Experiment, style: Style) -> String {
     );
     let hashes = &experiment.hashes;
     let provisional = if hashes.provisional { " (provisional: the weights are not at hand)" } else { "" };
-    line("hashes", format!("training {}{provisional}, tokens {}", short(&hashes.training), short(&hashes.tokens)));
+    line(
+        "hashes",
+        format!(
+            "training {}{provisional}, tokens {}",
+            units::short_hash(&hashes.training),
+            units::short_hash(&hashes.tokens)
+        ),
+    );
     for (name, hash) in &hashes.evals {
-        line("", format!("eval {name} {}", short(hash)));
+        line("", format!("eval {name} {}", units::short_hash(hash)));
     }
     let mean = || {
         let prompt = (cost.mean_prompt.round() as usize).max(1);
@@ -264,9 +271,4 @@ fn eval_text(eval: &Eval) -> String {
     };
     let (metric, rows) = (table::name(eval.metric), units::counted(eval.rows, "row"));
     format!("{}: {metric} on {rows} {when}{decode}{choices}{baseline}", eval.name)
-}
-
-/// The first digits of a hash, as run folders are named.
-fn short(hash: &str) -> &str {
-    hash.get(..8).unwrap_or(hash)
 }

@@ -19,7 +19,7 @@ pub fn planned(points: &[&Experiment], style: super::table::Style) -> String {
             units::small_percent(point.parameters.share),
             units::count(point.train.steps as u64),
             units::flops(point.cost.planned_flops),
-            point.hashes.training.get(..8).unwrap_or_default().to_owned(),
+            units::short_hash(&point.hashes.training).to_owned(),
         ];
         table.push(values.chain(numbers));
     }

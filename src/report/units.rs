@@ -80,6 +80,11 @@ fn scaled(number: f64, step: f64, units: &[&str]) -> String {
     format!("{value:.decimals$} {}", units[unit])
 }
 
+/// The first digits of a hash, as run folders are named.
+pub fn short_hash(hash: &str) -> &str {
+    hash.get(..8).unwrap_or(hash)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

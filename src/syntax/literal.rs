@@ -74,6 +74,13 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     }
 }
 
+/// A size in the largest unit of 1024 that is not larger than it: how many, and of what.
+pub fn in_unit(bytes: u64) -> (f64, &'static str) {
+    let fits = |(name, size): &&(&'static str, u64)| name.ends_with("iB") && *size <= bytes;
+    let (name, size) = UNITS.iter().rev().find(fits).copied().unwrap_or(UNITS[0]);
+    (bytes as f64 / size as f64, name)
+}
+
 fn check_mantissa(sign: &str, mantissa: &str, rest: &str) -> Result<(), NumberSlip> {
     if let Some(fraction) = mantissa.strip_prefix('.') {
         return Err(NumberSlip::instead("no digit before the point", format!("{sign}0.{fraction}{rest}")));

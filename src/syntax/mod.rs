@@ -6,5 +6,5 @@ mod parse;
 pub mod tree;
 
 pub use format::format;
-pub use literal::parse_size;
+pub use literal::{in_unit, parse_size};
 pub use parse::{parse, parse_setting};

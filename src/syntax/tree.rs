@@ -173,6 +173,42 @@ pub struct Expr {
     pub span: Span,
 }
 
+impl Expr {
+    /// The expressions that it is made of, in written order.
+    pub fn children(&self) -> Vec<&Expr> {
+        match &self.kind {
+            ExprKind::Call { arguments, .. } => arguments.iter().map(|argument| &argument.value).collect(),
+            ExprKind::Method { base, arguments, .. } => {
+                std::iter::once(&**base).chain(arguments.iter().map(|argument| &argument.value)).collect()
+            }
+            ExprKind::List(items) => items.iter().collect(),
+            ExprKind::Range { start, end, .. } => start.iter().chain(end).map(|bound| &**bound).collect(),
+            ExprKind::Slice { base, range } => vec![base, range],
+            ExprKind::Sum(terms) => terms.iter().map(|(_, term)| term).collect(),
+            ExprKind::Product(factors) => factors.iter().map(|(_, factor)| factor).collect(),
+            ExprKind::Negation(inner) | ExprKind::Group(inner) => vec![inner],
+            _ => Vec::new(),
+        }
+    }
+
+    /// As [`Expr::children`], to be changed.
+    pub fn children_mut(&mut self) -> Vec<&mut Expr> {
+        match &mut self.kind {
+            ExprKind::Call { arguments, .. } => arguments.iter_mut().map(|argument| &mut argument.value).collect(),
+            ExprKind::Method { base, arguments, .. } => {
+                std::iter::once(&mut **base).chain(arguments.iter_mut().map(|argument| &mut argument.value)).collect()
+            }
+            ExprKind::List(items) => items.iter_mut().collect(),
+            ExprKind::Range { start, end, .. } => start.iter_mut().chain(end).map(|bound| &mut **bound).collect(),
+            ExprKind::Slice { base, range } => vec![base, range],
+            ExprKind::Sum(terms) => terms.iter_mut().map(|(_, term)| term).collect(),
+            ExprKind::Product(factors) => factors.iter_mut().map(|(_, factor)| factor).collect(),
+            ExprKind::Negation(inner) | ExprKind::Group(inner) => vec![inner],
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// The forms of expressions.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {
@@ -210,6 +246,13 @@ pub enum ExprKind {
     Group(Box<Expr>),
     /// Already reported.
     Bad,
+}
+
+impl ExprKind {
+    /// Whether it is written as one number: `8`, `9e-4`, `10%`, `4GiB`.
+    pub fn is_number(&self) -> bool {
+        matches!(self, ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Ratio(_) | ExprKind::Size(_))
+    }
 }
 
 /// The operator in front of a term of a [`ExprKind::Sum`].

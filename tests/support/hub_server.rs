@@ -1,12 +1,15 @@
 //! A small Hugging Face hub with the model `org/model` and the dataset `org/data`: HEAD, GET, ranges, redirects to where large files are,
 //! lists of files, and faults on demand.
 
+use reftc::model::hub::HubSettings;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -268,4 +271,15 @@ impl State {
 fn refusal(stream: &mut TcpStream, status: u16, word: &str) -> std::io::Result<()> {
     let word = if word.is_empty() { String::new() } else { format!("X-Error-Code: {word}\r\n") };
     write!(stream, "HTTP/1.1 {status} Refused\r\n{word}Content-Length: 0\r\nConnection: close\r\n\r\n")
+}
+
+/// Settings of a client that keeps its files in `home` and does not wait before it tries again.
+pub fn settings(home: &Path, endpoint: &str) -> HubSettings {
+    let mut settings = HubSettings::from_variables(|name| match name {
+        "HF_HOME" => Some(home.to_string_lossy().into_owned()),
+        "HF_ENDPOINT" => Some(endpoint.to_owned()),
+        _ => None,
+    });
+    settings.retry_pause = Duration::ZERO;
+    settings
 }

@@ -305,5 +305,5 @@ fn is_position(expr: &Expr) -> bool {
 }
 
 fn is_short(kind: &ExprKind) -> bool {
-    matches!(kind, ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Ratio(_) | ExprKind::Size(_) | ExprKind::Word(_))
+    kind.is_number() || matches!(kind, ExprKind::Word(_))
 }
