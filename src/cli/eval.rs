@@ -1,6 +1,7 @@
 //! `reftc eval`
 
-use super::args::EvalArgs;
+use super::args::{EvalArgs, EventFormat};
+use super::events::Events;
 use super::output::Output;
 use super::progress::Progress;
 use super::session::{Session, interruptible};
@@ -19,7 +20,8 @@ pub fn eval(arguments: &EvalArgs, session: &Session, output: &Output) -> ExitCod
         Err(code) => return code,
     };
     let mut progress = Progress::new(output);
-    let outcome = measure(arguments, &mut models, &mut progress);
+    let events = Events::new(arguments.format.format == EventFormat::Json, output);
+    let outcome = measure(arguments, &mut models, &events, &mut progress);
     progress.end();
     if let Some(warning) = models.frozen().take_warning() {
         output.findings(&[*warning], &Default::default());
@@ -32,7 +34,9 @@ pub fn eval(arguments: &EvalArgs, session: &Session, output: &Output) -> ExitCod
         Ok(outcome) => {
             let wanted = |name: &str| arguments.eval.as_deref().is_none_or(|eval| eval == name);
             let evals: Vec<_> = outcome.result.evals.iter().filter(|eval| wanted(&eval.name)).cloned().collect();
-            if arguments.json {
+            if arguments.format.format == EventFormat::Json {
+                events.ended(&outcome);
+            } else if arguments.json {
                 output.data(&format!("{}\n", digest::json(&evals)));
             } else {
                 output.data(&table::results(&evals).text(output.style()));
@@ -41,16 +45,25 @@ pub fn eval(arguments: &EvalArgs, session: &Session, output: &Output) -> ExitCod
             ExitCode::SUCCESS
         }
         Err(diagnostic) => {
+            events.failed(&diagnostic);
             output.failure(&diagnostic, &Default::default());
             ExitCode::from(3)
         }
     }
 }
 
-fn measure(arguments: &EvalArgs, models: &mut Models, progress: &mut Progress<'_>) -> Result<Outcome> {
+fn measure(
+    arguments: &EvalArgs,
+    models: &mut Models,
+    events: &Events<'_>,
+    progress: &mut Progress<'_>,
+) -> Result<Outcome> {
     let found = find::run(&arguments.runs, &arguments.run)?;
     interruptible(|interrupt| {
         let (eval, passes) = (arguments.eval.as_deref(), arguments.passes);
-        experiment::measure_again(&found.path, eval, passes, models, interrupt, &mut |event| progress.show(&event))
+        experiment::measure_again(&found.path, eval, passes, models, interrupt, &mut |event| {
+            events.tell(&event);
+            progress.show(&event);
+        })
     })
 }
