@@ -56,12 +56,7 @@ struct Report<'a> {
 }
 
 /// Compiles the spec and fetches what it needs; findings are shown.
-pub fn ready(
-    arguments: &RunArgs,
-    session: &Session,
-    models: &mut Models,
-    output: &Output,
-) -> Result<Ready, ExitCode> {
+pub fn ready(arguments: &RunArgs, session: &Session, models: &mut Models, output: &Output) -> Result<Ready, ExitCode> {
     let compiled = compile(&arguments.spec, &arguments.settings, &session.world);
     let plan = select(&compiled, arguments.experiment.as_deref(), arguments.means.means(), output)?;
     if !plan.experiments.iter().any(|experiment| experiment.hashes.provisional) {

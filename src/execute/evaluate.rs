@@ -36,11 +36,7 @@ pub enum Answers<'a> {
 /// Measures one subject. Records are emitted in the order of the rows; `None` where `interrupt` was set before the end.
 ///
 /// The gold of a row is what the extractor finds in its target, and the target itself where choices are scored. A row's record does not depend on the other rows.
-pub fn evaluate(
-    task: Task<'_>,
-    interrupt: &AtomicBool,
-    emit: &mut dyn FnMut(Event),
-) -> Result<Option<Score>> {
+pub fn evaluate(task: Task<'_>, interrupt: &AtomicBool, emit: &mut dyn FnMut(Event)) -> Result<Option<Score>> {
     let begun = Instant::now();
     let Task { eval, rows, answers, subject } = task;
     let reused = matches!(answers, Answers::Known(_));

@@ -9,8 +9,8 @@ use crate::intervention::save;
 use crate::intervention::units::Interventions;
 use crate::model::config::ModelSource;
 use crate::model::device;
-use crate::plan::passes::Passes;
 use crate::plan::Experiment;
+use crate::plan::passes::Passes;
 use crate::store::result::{RunResult, Timings};
 use crate::store::run_folder::{RunFolder, WhenLocked};
 use crate::store::stages::History;
@@ -152,4 +152,3 @@ fn absolute(experiment: &Experiment) -> Experiment {
     }
     plan
 }
-

@@ -92,12 +92,7 @@ impl TrainingLog {
 
     /// The record of the finished training.
     pub fn record(&self, device: &str) -> TrainingRecord {
-        TrainingRecord {
-            device: device.to_owned(),
-            steps: self.step,
-            final_loss: self.loss,
-            kept: None,
-        }
+        TrainingRecord { device: device.to_owned(), steps: self.step, final_loss: self.loss, kept: None }
     }
 
     /// How long its steps took, in all processes that took them.

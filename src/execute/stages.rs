@@ -75,8 +75,8 @@ impl<'a> Stages<'a> {
 
     /// Runs what is not finished of a spec in the folder `around`, or of an earlier run.
     pub fn run(mut self, around: Option<&Path>) -> Result<Outcome> {
-        let up_to_date =
-            self.folder.trained(self.device).is_some() && self.experiment.evals.iter().all(|eval| self.is_evaluated(eval));
+        let up_to_date = self.folder.trained(self.device).is_some()
+            && self.experiment.evals.iter().all(|eval| self.is_evaluated(eval));
         let interrupted = !up_to_date && self.logged(around)? == Progress::Interrupted;
         if !interrupted {
             self.finish()?;

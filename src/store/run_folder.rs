@@ -7,8 +7,8 @@ use super::atomic::{self, AtomicFile, unwritable};
 use super::clock;
 use super::environment::Environment;
 use super::metrics::MetricsLog;
-use super::stages::CHECKPOINT;
 use super::result::{EvalRecord, FORMAT, RunResult, Timings, TrainingRecord, TrainingTime, eval_path};
+use super::stages::CHECKPOINT;
 use crate::diag::{Code, Diagnostic, Result, reason};
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -69,7 +69,8 @@ impl RunFolder {
 
     /// The folder of a training, where it has one.
     pub fn find(runs: &Path, experiment: &str, training_hash: &str) -> Option<PathBuf> {
-        let paths = DIGITS.map(|digits| runs.join(experiment).join(training_hash.get(..digits).unwrap_or(training_hash)));
+        let paths =
+            DIGITS.map(|digits| runs.join(experiment).join(training_hash.get(..digits).unwrap_or(training_hash)));
         paths.into_iter().find(|path| read_result(path).is_some_and(|result| result.training_hash == training_hash))
     }
 

@@ -172,7 +172,8 @@ impl History {
             let all = experiment.train.steps;
             let fits = (1..=all).contains(&step) && past.plan.train.rates_agree(steps, &experiment.train, step);
             let Past { folder, name, plan, .. } = past;
-            let shorter = || Shorter { folder: folder.clone(), run: name.clone(), step, steps, epochs: plan.train.epochs };
+            let shorter =
+                || Shorter { folder: folder.clone(), run: name.clone(), step, steps, epochs: plan.train.epochs };
             fits.then(shorter)
         });
         shorter.max_by(|one, other| (one.step, &one.run).cmp(&(other.step, &other.run)))
@@ -180,12 +181,15 @@ impl History {
 
     fn of_the_same_course<'s>(&'s self, experiment: &'s Experiment) -> impl Iterator<Item = &'s Past> {
         let Hashes { course, training, .. } = &experiment.hashes;
-        self.pasts.iter().filter(move |past| past.plan.hashes.course == *course && past.result.training_hash != *training)
+        self.pasts
+            .iter()
+            .filter(move |past| past.plan.hashes.course == *course && past.result.training_hash != *training)
     }
 
     /// Why a training of another length is of no use, where one is there.
     fn bound_to_length(&self, experiment: &Experiment) -> Option<String> {
-        self.of_the_same_course(experiment).find(|past| past.plan.train.schedule.shape == experiment.train.schedule.shape)?;
+        self.of_the_same_course(experiment)
+            .find(|past| past.plan.train.schedule.shape == experiment.train.schedule.shape)?;
         let Schedule { shape, warmup, .. } = experiment.train.schedule;
         let what = match shape {
             ScheduleShape::Linear => "`schedule = linear`",

@@ -5,6 +5,7 @@
 mod commands;
 mod data;
 mod diff;
+mod events;
 mod failures;
 mod fixing;
 mod frozen;
@@ -14,6 +15,8 @@ mod interrupts;
 mod keeping;
 mod projects;
 mod runs;
+#[cfg(unix)]
+mod stages;
 mod starting;
 mod streams;
 mod support;

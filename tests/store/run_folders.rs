@@ -17,12 +17,7 @@ fn open(runs: &Path, experiment: &str, hash: &str) -> RunFolder {
 
 fn train(folder: &mut RunFolder) {
     std::fs::create_dir_all(folder.intervention()).unwrap();
-    let record = TrainingRecord {
-        device: "cpu".into(),
-        steps: 10,
-        final_loss: 0.25,
-        kept: None,
-    };
+    let record = TrainingRecord { device: "cpu".into(), steps: 10, final_loss: 0.25, kept: None };
     folder.record_training(record, TrainingTime { seconds: 2.0, tokens_per_second: 900.0 }).unwrap();
 }
 
