@@ -60,6 +60,7 @@ pub fn train(device: &Device, tiny: bool) -> Result<Trained> {
         experiment,
         path: &path,
         spec: &spec,
+        library: &Library::default(),
         runs: &folder.path().join("runs"),
         force: false,
         models: &mut models,

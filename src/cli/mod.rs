@@ -13,6 +13,7 @@ mod fix;
 mod fmt;
 mod generate;
 mod init;
+mod lock;
 mod lsp;
 mod origins;
 mod output;
@@ -22,6 +23,7 @@ pub mod projects;
 mod run;
 pub mod schema;
 mod session;
+mod shell;
 
 use crate::guard;
 use crate::model::hub::{self, HubSettings};
@@ -48,10 +50,11 @@ pub fn run(cli: &Cli) -> ExitCode {
     };
     let session = Session { world: RealWorld::new(locator.clone()).telling(tell), locator };
     match &cli.command {
-        Command::Check(arguments) => check::check(arguments, &session.world, &output),
+        Command::Check(arguments) => check::check(arguments, &session, &output),
         Command::Fmt(arguments) => fmt::fmt(arguments, &session.world, &output),
-        Command::Plan(arguments) => plan::plan(arguments, &session.world, &output),
+        Command::Plan(arguments) => plan::plan(arguments, &session, &output),
         Command::Diff(arguments) => diff::diff(arguments, &session, &output),
+        Command::Lock(arguments) => lock::lock(arguments, &session, &output),
         Command::Run(arguments) => run::run(arguments, &session, &output),
         Command::Eval(arguments) => eval::eval(arguments, &session, &output),
         Command::Generate(arguments) => generate::generate(arguments, &session, &output),

@@ -1,10 +1,12 @@
 //! `reftc run`
 
 use super::args::RunArgs;
+use super::lock;
 use super::output::Output;
 use super::plan::select;
 use super::progress::{Download, Progress};
 use super::session::{Session, interruptible, is_interrupted, stop_on_interrupt};
+use super::shell::quoted;
 use crate::compile::{Compiled, compile, expectations};
 use crate::diag::{Code, Diagnostic};
 use crate::digest;
@@ -78,6 +80,11 @@ fn once(
         Err(code) => return code,
     };
     if plan.experiments.iter().any(|experiment| experiment.hashes.provisional) {
+        if arguments.locked
+            && let Err(code) = lock::refuse_drift(&arguments.spec, &compiled, session, output)
+        {
+            return code;
+        }
         // The weights are fetched first: the hash that names the run's folder is over their content.
         let mut download = Download::new(*output);
         for experiment in &plan.experiments {
@@ -96,6 +103,10 @@ fn once(
             Err(code) => return code,
         };
     }
+    if let Err(code) = lock::keep(arguments, &compiled, session, output) {
+        return code;
+    }
+    let library = compiled.library();
     let mut outcomes: Vec<Option<Outcome>> = Vec::new();
     for (number, experiment) in plan.experiments.iter().enumerate() {
         output.note(&heading(experiment));
@@ -105,6 +116,7 @@ fn once(
                 experiment,
                 path: &arguments.spec,
                 spec: compiled.text(),
+                library: &library,
                 runs: &arguments.runs,
                 force: arguments.force,
                 models,
@@ -189,16 +201,15 @@ fn show_sweep(plan: &Plan, number: usize, outcomes: &[Option<Outcome>], argument
 
 /// The command that goes on with an interrupted run.
 fn again(arguments: &RunArgs) -> String {
-    let quoted = |text: &str| match text.contains(|letter: char| letter.is_whitespace() || "'\"$`\\".contains(letter)) {
-        true => format!("'{}'", text.replace('\'', "'\\''")),
-        false => text.to_owned(),
-    };
     let mut command = format!("reftc run {}", quoted(&arguments.spec.to_string_lossy()));
     if let Some(name) = &arguments.experiment {
         command.push_str(&format!(" --experiment {}", quoted(name)));
     }
     for setting in &arguments.settings {
         command.push_str(&format!(" --set {}", quoted(setting)));
+    }
+    if arguments.locked {
+        command.push_str(" --locked");
     }
     if arguments.means.passes != Passes::ALL {
         command.push_str(&format!(" --passes {}", arguments.means.passes));

@@ -103,6 +103,9 @@ codes! {
     InterventionMismatch = "E0506", "intervention-mismatch";
     EngineFailed = "E0507", "engine-failed";
     SavedFileUnreadable = "E0508", "saved-file-unreadable";
+    NotAsLocked = "E0510", "not-as-locked";
+    LockUnreadable = "E0511", "lock-unreadable";
+    RecordDamaged = "E0512", "record-damaged";
     // Warnings
     UnusedName = "W0101", "unused-name";
     NothingToRun = "W0102", "nothing-to-run";
@@ -120,6 +123,8 @@ codes! {
     MissingPositions = "W0409", "missing-positions";
     TrailingSpace = "W0410", "trailing-space";
     CacheUnwritable = "W0501", "cache-unwritable";
+    LockDrift = "W0502", "lock-drift";
+    ChangedSinceRun = "W0503", "changed-since-run";
     // Advice
     ConstantPositions = "A0401", "constant-positions";
 }

@@ -14,6 +14,7 @@ use crate::diag::{Code, Diagnostic, Result, suggest};
 use crate::digest;
 use crate::intervention::units::Interventions;
 use crate::intervention::{engine_failed, save};
+use crate::lock::{Drift, Inputs, Kind, Library, Lock};
 use crate::model::config::ModelSource;
 use crate::model::device;
 use crate::plan::passes::Passes;
@@ -21,7 +22,7 @@ use crate::plan::{Eval, Experiment};
 use crate::store::atomic;
 use crate::store::environment::{Environment, GraphicsCard};
 use crate::store::result::{EvalRecord, RunResult, TrainingRecord};
-use crate::store::run_folder::{RunFolder, WhenLocked};
+use crate::store::run_folder::{self, RunFolder, WhenLocked};
 use std::cell::RefCell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,8 @@ pub struct Run<'a> {
     /// The spec's file, and its text, which the run folder keeps.
     pub path: &'a Path,
     pub spec: &'a str,
+    /// The library files that it uses.
+    pub library: &'a Library,
     /// The folder of runs.
     pub runs: &'a Path,
     /// Finished stages are run again.
@@ -65,12 +68,15 @@ pub struct Outcome {
 /// # Errors
 /// E0501 and E0502 of the run folder; those of the model, the data and the training. What was finished stays recorded.
 pub fn run(run: Run<'_>) -> Result<Outcome> {
-    let Run { experiment, path, spec, runs, force, models, interrupt, emit } = run;
+    let Run { experiment, path, spec, library, runs, force, models, interrupt, emit } = run;
     let mut folder = RunFolder::open(runs, &experiment.name, &experiment.hashes.training, WhenLocked::Refuse)?;
     if force {
         folder.discard_training()?;
     }
-    folder.describe(spec, &format!("{}\n", digest::json(&absolute(experiment))))?;
+    let plan = absolute(experiment);
+    folder.describe(spec, &format!("{}\n", digest::json(&plan)))?;
+    let inputs = Inputs { library: library.clone(), ..Inputs::of(&plan, Path::new("")) };
+    Lock::of(&inputs, models.locator())?.write(&folder.path().join("lock.json"))?;
     let names: Vec<&str> = experiment.evals.iter().map(|eval| eval.name.as_str()).collect();
     let mut stages = Stages::new(experiment, folder, models, interrupt, emit);
     let up_to_date = stages.is_up_to_date();
@@ -81,29 +87,38 @@ pub fn run(run: Run<'_>) -> Result<Outcome> {
     Ok(stages.outcome(interrupted, up_to_date))
 }
 
+/// The plan of an earlier run.
+///
+/// # Errors
+/// E0504 where the folder holds none, E0512 where it cannot be read.
+pub fn planned(folder: &Path) -> Result<Experiment> {
+    match run_folder::read_record(&folder.join("plan.json"))? {
+        Some(experiment) => Ok(experiment),
+        None => Err(not_a_run(folder, &format!("`{}` has no plan", folder.display()))),
+    }
+}
+
+fn not_a_run(folder: &Path, message: &str) -> Box<Diagnostic> {
+    let help = "name a run that has finished its training, or run the spec again";
+    Box::new(Diagnostic::new(Code::RunNotFound, message).in_file(folder, None).help(help))
+}
+
 /// The plan and the interventions of an earlier run.
 ///
 /// # Errors
-/// E0504 where the folder holds no finished training, E0506 and E0508 where what it holds cannot be used.
+/// E0504 where the folder holds no finished training, E0506, E0508 and E0512 where what it holds cannot be used.
 pub fn reopen(folder: &Path, models: &Models) -> Result<(Experiment, Interventions)> {
-    let not_a_run = |message: String| {
-        let help = "name a run that has finished its training, or run the spec again";
-        Box::new(Diagnostic::new(Code::RunNotFound, message).in_file(folder, None).help(help))
-    };
-    let plan = std::fs::read_to_string(folder.join("plan.json")).ok();
-    let plan: Option<Experiment> = plan.and_then(|text| serde_json::from_str(&text).ok());
-    let Some(experiment) = plan else {
-        return Err(not_a_run(format!("`{}` has no plan that this reftc can read", folder.display())));
-    };
+    let experiment = planned(folder)?;
     let saved = folder.join("intervention");
     if !saved.is_dir() {
-        return Err(not_a_run(format!("the training of `{}` is not finished", folder.display())));
+        return Err(not_a_run(folder, &format!("the training of `{}` is not finished", folder.display())));
     }
     let interventions = save::load(&saved, models.device())?;
     Ok((experiment, interventions))
 }
 
-/// Runs the evaluations of an earlier run again, all or the one of that name, with its passes or with these.
+/// Runs the evaluations of an earlier run again, all or the one of that name, with its passes or with these. What is measured with
+/// something that has `changed` since the run is told and not recorded.
 ///
 /// # Errors
 /// Those of [`reopen`]; E0504 where the run has no evaluation of that name.
@@ -111,12 +126,17 @@ pub fn measure_again(
     path: &Path,
     only: Option<&str>,
     passes: Option<Passes>,
+    changed: &[Drift],
     models: &mut Models,
     interrupt: &AtomicBool,
     emit: &mut dyn FnMut(Event),
 ) -> Result<Outcome> {
     let (mut experiment, interventions) = reopen(path, models)?;
     experiment.passes = passes.unwrap_or(experiment.passes);
+    if changed.iter().any(|drift| drift.kind == Kind::Model) {
+        // Constant states are kept by the digest of the weights, which are no longer those of the plan.
+        experiment.model.weights = None;
+    }
     let names: Vec<&str> = experiment.evals.iter().map(|eval| eval.name.as_str()).collect();
     if let Some(name) = only.filter(|name| !names.contains(name)) {
         let diagnostic = Diagnostic::new(Code::RunNotFound, format!("the run has no evaluation named `{name}`"));
@@ -124,6 +144,7 @@ pub fn measure_again(
     }
     let folder = RunFolder::reopen(path, WhenLocked::Refuse)?;
     let mut stages = Stages::new(&experiment, folder, models, interrupt, emit);
+    stages.changed = changed;
     let mut interrupted = false;
     for eval in experiment.evals.iter().filter(|eval| only.is_none_or(|name| name == eval.name)) {
         interrupted = stages.evaluate(eval, &interventions)?.is_none();
@@ -162,6 +183,9 @@ struct Stages<'a> {
     interrupt: &'a AtomicBool,
     emit: &'a mut dyn FnMut(Event),
     model: Option<Rc<LoadedModel>>,
+    /// What has changed since the run; what is measured with it is not recorded, but kept here.
+    changed: &'a [Drift],
+    unrecorded: Vec<EvalRecord>,
 }
 
 impl<'a> Stages<'a> {
@@ -173,11 +197,12 @@ impl<'a> Stages<'a> {
         emit: &'a mut dyn FnMut(Event),
     ) -> Self {
         let device = device::kind(models.device());
-        Self { experiment, folder, device, models, interrupt, emit, model: None }
+        Self { experiment, folder, device, models, interrupt, emit, model: None, changed: &[], unrecorded: Vec::new() }
     }
 
     fn outcome(&self, interrupted: bool, up_to_date: bool) -> Outcome {
-        let (folder, result) = (self.folder.path().to_path_buf(), self.folder.result().clone());
+        let (folder, mut result) = (self.folder.path().to_path_buf(), self.folder.result().clone());
+        self.unrecorded.iter().cloned().for_each(|record| result.put_eval(record));
         Outcome { folder, result, interrupted, up_to_date }
     }
 
@@ -308,7 +333,9 @@ impl<'a> Stages<'a> {
         let rows = eval_rows(self.experiment, eval, &model)?;
         let path = self.folder.path().join("eval");
         let folder = &self.folder;
-        let mut file = folder.eval_rows(&eval.name)?;
+        let read = Inputs::of_eval(&self.experiment.model.source, eval, Path::new(""));
+        let is_recorded = !self.changed.iter().any(|drift| read.has(drift));
+        let mut file = is_recorded.then(|| folder.eval_rows(&eval.name)).transpose()?;
         let mut scores = Vec::new();
         let frozen = self.models.frozen();
         let engine = Engine::of(self.experiment, &model, &frozen);
@@ -319,7 +346,7 @@ impl<'a> Stages<'a> {
             let task = evaluate::Task { eval, rows: &rows, tokenizer: &model.tokenizer, subject };
             let mut failed = None;
             let mut tell = |event: Event| {
-                if let Event::EvalRow { subject, record, .. } = &event {
+                if let (Event::EvalRow { subject, record, .. }, Some(file)) = (&event, &mut file) {
                     let line = digest::json(&(RowLine { subject: *subject, record }));
                     if let Err(cause) = writeln!(file, "{line}") {
                         failed.get_or_insert(atomic::unwritable(&path, &cause));
@@ -336,8 +363,7 @@ impl<'a> Stages<'a> {
             scores.push(score);
         }
         let Some(tuned) = scores.pop() else { return Ok(None) };
-        file.finish()?;
-        self.folder.record_eval(EvalRecord {
+        let record = EvalRecord {
             name: eval.name.clone(),
             hash: self.experiment.hashes.evals.get(&eval.name).cloned().unwrap_or_default(),
             device: self.device.to_owned(),
@@ -347,7 +373,14 @@ impl<'a> Stages<'a> {
             majority: tuned.majority.map(|majority| majority.share),
             rows: tuned.rows,
             seconds: tuned.seconds,
-        })?;
+        };
+        match file {
+            Some(file) => {
+                file.finish()?;
+                self.folder.record_eval(record)?;
+            }
+            None => self.unrecorded.push(record),
+        }
         Ok(Some(()))
     }
 }

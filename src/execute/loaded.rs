@@ -61,6 +61,11 @@ impl Models {
         &self.device
     }
 
+    /// Where models are looked for.
+    pub fn locator(&self) -> &Locator {
+        &self.locator
+    }
+
     /// The cache of constant states.
     pub fn frozen(&self) -> Rc<FrozenCache> {
         self.frozen.clone()

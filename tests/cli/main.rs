@@ -12,6 +12,7 @@ mod hub;
 #[cfg(unix)]
 mod interrupts;
 mod keeping;
+mod locking;
 mod projects;
 mod runs;
 mod starting;
