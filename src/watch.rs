@@ -13,14 +13,15 @@ use std::time::{Duration, Instant, SystemTime};
 /// Files are at rest when nothing happened to them for this long.
 const QUIET: Duration = Duration::from_millis(100);
 /// A file that never rests is reported after this long.
-const LONGEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(3);
 /// The time between two looks where no event comes.
 const LOOK: Duration = Duration::from_secs(2);
 
 enum Message {
     /// Something happened to these paths; to anything, where none is named.
     Touched(Vec<PathBuf>),
-    Stop,
+    /// It may be time to stop.
+    Wake,
 }
 
 /// Watches a set of files, those included that are not there yet.
@@ -53,19 +54,27 @@ struct Stamp {
     inode: u64,
 }
 
-/// Ends [`Watcher::wait`] from another thread, such as a handler of Ctrl-C.
+/// Wakes [`Watcher::wait`] from another thread, such as a handler of Ctrl-C, so that it sees that it is to stop.
 #[derive(Clone)]
-pub struct Stopper(Sender<Message>);
+pub struct Waker(Sender<Message>);
 
-impl Stopper {
-    /// Makes the watcher's `wait` return `None`.
-    pub fn stop(&self) {
-        // A watcher that is gone is stopped.
-        let _ = self.0.send(Message::Stop);
+impl Waker {
+    /// Makes the watcher look whether it is to stop.
+    pub fn wake(&self) {
+        // A watcher that is gone has stopped.
+        let _ = self.0.send(Message::Wake);
     }
 }
 
 impl Watcher {
+    /// Watches these files by a look at them every now and then, for folders that tell of no events, as on network disks.
+    pub fn polling(paths: impl IntoIterator<Item = PathBuf>, look: Duration) -> Self {
+        let mut watcher = Self::new(std::iter::empty());
+        (watcher.native, watcher.look) = (None, look);
+        watcher.update(paths);
+        watcher
+    }
+
     /// Watches these files from now on.
     pub fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
         let (sender, receiver) = channel();
@@ -98,22 +107,31 @@ impl Watcher {
         self.follow();
     }
 
-    /// What ends [`Watcher::wait`].
-    pub fn stopper(&self) -> Stopper {
-        Stopper(self.sender.clone())
+    /// How many files are watched.
+    pub fn files(&self) -> usize {
+        self.files.len()
+    }
+
+    /// What wakes [`Watcher::wait`].
+    pub fn waker(&self) -> Waker {
+        Waker(self.sender.clone())
     }
 
     /// Waits until files have changed and come to rest, and gives their names as they were written, in the order of
-    /// their absolute paths; `None` once stopped.
-    pub fn wait(&mut self) -> Option<Vec<PathBuf>> {
+    /// their absolute paths; `None` where it is to stop, of which a [`Waker`] tells.
+    pub fn wait(&mut self, is_over: impl Fn() -> bool) -> Option<Vec<PathBuf>> {
         loop {
             while self.changed().next().is_none() {
+                if is_over() {
+                    return None;
+                }
                 match self.receiver.recv_timeout(self.look) {
-                    Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
+                    Err(RecvTimeoutError::Disconnected) => return None,
+                    Ok(Message::Wake) => {}
                     Ok(Message::Touched(_)) | Err(RecvTimeoutError::Timeout) => self.follow(),
                 }
             }
-            self.settle()?;
+            self.settle(&is_over)?;
             self.follow();
             let changed: Vec<PathBuf> = self.changed().cloned().collect();
             // Nothing is left where a file was changed and changed back.
@@ -129,14 +147,18 @@ impl Watcher {
         self.files.iter().filter(|(path, file)| Stamp::of(path) != file.stamp).map(|(path, _)| path)
     }
 
-    /// Waits until nothing has happened to the files for a while; `None` once stopped.
-    fn settle(&self) -> Option<()> {
+    /// Waits until nothing has happened to the files for a while; `None` where it is to stop.
+    fn settle(&self, is_over: &dyn Fn() -> bool) -> Option<()> {
         let end = Instant::now() + LONGEST;
         let mut rest = Instant::now() + QUIET;
         loop {
             let wait = rest.min(end).saturating_duration_since(Instant::now());
+            if is_over() {
+                return None;
+            }
             match self.receiver.recv_timeout(wait) {
-                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Ok(Message::Wake) => {}
                 Ok(Message::Touched(paths)) if self.concerns(&paths) => rest = Instant::now() + QUIET,
                 Ok(Message::Touched(_)) => {}
                 Err(RecvTimeoutError::Timeout) => return Some(()),
@@ -210,6 +232,7 @@ fn inode(_: &std::fs::Metadata) -> u64 {
 mod tests {
     use super::*;
     use std::fs;
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     /// A folder with `spec.reft` in it, and a watcher that relies on events alone.
@@ -223,14 +246,16 @@ mod tests {
 
     /// The names of the next changed files; fails instead of hanging.
     fn next(watcher: &mut Watcher) -> Vec<String> {
-        let stopper = watcher.stopper();
+        let (waker, is_late) = (watcher.waker(), Arc::new(AtomicBool::new(false)));
         let (done, is_done) = channel::<()>();
+        let late = is_late.clone();
         let guard = std::thread::spawn(move || {
             if is_done.recv_timeout(Duration::from_secs(20)) == Err(RecvTimeoutError::Timeout) {
-                stopper.stop();
+                late.store(true, Ordering::Relaxed);
+                waker.wake();
             }
         });
-        let paths = watcher.wait().expect("no change was seen");
+        let paths = watcher.wait(|| is_late.load(Ordering::Relaxed)).expect("no change was seen");
         drop(done);
         guard.join().unwrap();
         paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
@@ -262,8 +287,8 @@ mod tests {
         fs::write(folder.path().join("data.json"), "[]").unwrap();
         assert_eq!(next(&mut watcher), ["data.json", "spec.reft"]);
         fs::write(folder.path().join("notes.txt"), "more").unwrap();
-        watcher.stopper().stop();
-        assert_eq!(watcher.wait(), None);
+        watcher.waker().wake();
+        assert_eq!(watcher.wait(|| true), None);
     }
 
     #[test]
@@ -332,8 +357,8 @@ mod tests {
 
     #[test]
     fn without_events_a_look_now_and_then_serves() {
-        let (folder, mut watcher) = watched(&["spec.reft"]);
-        (watcher.native, watcher.look) = (None, Duration::from_millis(10));
+        let (folder, _) = watched(&["spec.reft"]);
+        let mut watcher = Watcher::polling([folder.path().join("spec.reft")], Duration::from_millis(10));
         fs::write(folder.path().join("spec.reft"), "changed").unwrap();
         assert_eq!(next(&mut watcher), ["spec.reft"]);
     }

@@ -11,7 +11,7 @@ use reftc::data::encode::EncodedRow;
 use reftc::data::metric::Metric;
 use reftc::data::positions::Segment;
 use reftc::data::tokenizer::Tokenizer;
-use reftc::execute::evaluate::{Task, evaluate};
+use reftc::execute::evaluate::{Answers, Task, evaluate};
 use reftc::execute::event::{Event, Record, Subject};
 use reftc::execute::generate::{Generator, Sampling};
 use reftc::intervention::edits::BatchEdits;
@@ -192,10 +192,14 @@ fn an_evaluation_records_every_row_and_scores_them() {
     prompts[3].target = "something else".to_owned();
     let run = |batch| {
         let eval = eval(Metric::ExactMatch, batch);
-        let task = Task { eval: &eval, rows: &prompts, tokenizer: &tokenizer, subject: Subject::Baseline };
+        let task = Task {
+            eval: &eval,
+            rows: &prompts,
+            answers: Answers::Given { generator: &generator, tokenizer: &tokenizer },
+            subject: Subject::Baseline,
+        };
         let mut events = Vec::new();
-        let score =
-            evaluate(task, &generator, &AtomicBool::new(false), &mut |event| events.push(event)).unwrap().unwrap();
+        let score = evaluate(task, &AtomicBool::new(false), &mut |event| events.push(event)).unwrap().unwrap();
         (score, records(&events), events)
     };
     let (score, records, events) = run(3);
@@ -221,8 +225,13 @@ fn perplexity_is_that_of_the_mean_loss_of_target_tokens() {
         let generator = Generator::new(&engine, interventions).unwrap();
         for batch in [1, 4] {
             let eval = eval(Metric::Perplexity, batch);
-            let task = Task { eval: &eval, rows: &rows, tokenizer: &tokenizer, subject: Subject::Tuned };
-            let score = evaluate(task, &generator, &AtomicBool::new(false), &mut |_| {}).unwrap().unwrap();
+            let task = Task {
+                eval: &eval,
+                rows: &rows,
+                answers: Answers::Given { generator: &generator, tokenizer: &tokenizer },
+                subject: Subject::Tuned,
+            };
+            let score = evaluate(task, &AtomicBool::new(false), &mut |_| {}).unwrap().unwrap();
             assert!((score.value.ln() / oracle.scalar(name) - 1.0).abs() < 1e-5, "{name}: {}", score.value.ln());
             assert_eq!(score.tokens, 14);
         }
@@ -235,8 +244,13 @@ fn an_interrupted_evaluation_gives_no_score() {
     let decoder = tiny::decoder();
     let engine = tiny::engine(&decoder, &[]);
     let generator = Generator::new(&engine, None).unwrap();
-    let task = Task { eval: &eval, rows: &prompts, tokenizer: &tokenizer, subject: Subject::Baseline };
-    assert_eq!(evaluate(task, &generator, &AtomicBool::new(true), &mut |_| {}).unwrap(), None);
+    let task = Task {
+        eval: &eval,
+        rows: &prompts,
+        answers: Answers::Given { generator: &generator, tokenizer: &tokenizer },
+        subject: Subject::Baseline,
+    };
+    assert_eq!(evaluate(task, &AtomicBool::new(true), &mut |_| {}).unwrap(), None);
 }
 
 /// Every prompt of the batch with every target as a choice; the gold of a row is its own.
@@ -264,9 +278,10 @@ fn choices_are_scored_by_the_losses_that_they_have_as_targets() {
         let engine = tiny::engine(&decoder, blocks);
         let generator = Generator::new(&engine, interventions).unwrap();
         let measure = |eval: &Eval, rows: &[EncodedRow]| {
-            let task = Task { eval, rows, tokenizer: &tokenizer, subject };
+            let task =
+                Task { eval, rows, answers: Answers::Given { generator: &generator, tokenizer: &tokenizer }, subject };
             let mut events = Vec::new();
-            let score = evaluate(task, &generator, &AtomicBool::new(false), &mut |event| events.push(event));
+            let score = evaluate(task, &AtomicBool::new(false), &mut |event| events.push(event));
             (score.unwrap().unwrap(), records(&events))
         };
         for likelihood in [Likelihood::Sum, Likelihood::Mean] {

@@ -86,12 +86,9 @@ impl Place {
     }
 
     /// The model as a run has it, with its own tokenizer or one to which every text is one unknown word.
-    fn model(&self, locator: &Locator, blind: bool) -> LoadedModel {
+    fn model(&self, locator: &Locator, blind: bool) -> Located {
         let found = locator.locate(&self.source(), Wanted::Everything, &mut |_| {}).unwrap();
-        let config = found.config().unwrap();
-        let decoder = Decoder::load(found.files(), &config, Precision::F32, &Device::Cpu).unwrap();
-        let tokenizer = if blind { blind_tokenizer() } else { found.tokenizer().unwrap() };
-        LoadedModel::new(decoder, tokenizer, None, found)
+        if blind { found.with_tokenizer(blind_tokenizer()) } else { found }
     }
 
     /// The rows that a run would take: for training, and for the evaluation.

@@ -6,6 +6,7 @@ use reftc::diag::{Code, Diagnostic, Result};
 use reftc::execute::event::Event;
 use reftc::execute::experiment::{self, Run};
 use reftc::execute::loaded::Models;
+use reftc::lock::Library;
 use reftc::model::hub::HubSettings;
 use reftc::model::located::Locator;
 use reftc::plan::Means;

@@ -9,6 +9,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 const GLOBAL: &str = "Options of every command";
 
@@ -53,6 +54,10 @@ pub enum Command {
     Lock(LockArgs),
     /// Train and evaluate; finished stages are not run again
     Run(RunArgs),
+    /// Run, and run again whenever the spec or a file that it reads is saved; the same as `run --watch`
+    Watch(RunArgs),
+    /// Go on with an unfinished run by its name, as its plan says
+    Resume(ResumeArgs),
     /// Evaluate a finished run
     Eval(EvalArgs),
     /// Generate text with a finished run
@@ -79,7 +84,8 @@ impl Command {
     /// Threads of the CPU: as the arguments say, else `RAYON_NUM_THREADS`, else every core.
     pub fn threads(&self) -> usize {
         let asked = match self {
-            Command::Run(arguments) => arguments.device.threads,
+            Command::Run(arguments) | Command::Watch(arguments) => arguments.device.threads,
+            Command::Resume(arguments) => arguments.device.threads,
             Command::Eval(arguments) => arguments.device.threads,
             Command::Generate(arguments) => arguments.device.threads,
             _ => None,
@@ -193,6 +199,14 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub means: MeansArgs,
 
+    /// Folder of runs, in which finished stages are looked for
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub runs: PathBuf,
+
+    /// The device that it would run on: stages count as finished on the same kind only
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub device: String,
+
     /// Show each field with the file and line that set it, instead of the plan
     #[arg(long, conflicts_with = "json")]
     pub show_origin: bool,
@@ -222,7 +236,7 @@ pub struct DiffArgs {
     pub json: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct RunArgs {
     /// Spec file
     #[arg(value_name = "SPEC")]
@@ -244,9 +258,17 @@ pub struct RunArgs {
     #[arg(long)]
     pub fail_fast: bool,
 
-    /// Run again whenever the spec or a file that it reads is saved
+    /// Run again whenever the spec or a file that it reads is saved; a run under way is left for what the save changed
     #[arg(long)]
     pub watch: bool,
+
+    /// With --watch: let the run under way finish first
+    #[arg(long)]
+    pub queue: bool,
+
+    /// With --watch: look at the files every so many seconds instead of waiting for events, which network disks do not send
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = seconds)]
+    pub poll: Option<Duration>,
 
     #[command(flatten)]
     pub means: MeansArgs,
@@ -260,8 +282,57 @@ pub struct RunArgs {
     pub runs: PathBuf,
 
     /// The results as JSON on stdout
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     pub json: bool,
+
+    #[command(flatten)]
+    pub format: FormatArgs,
+
+    #[command(flatten)]
+    pub device: DeviceArgs,
+
+    #[command(flatten)]
+    pub cache: CacheArgs,
+}
+
+impl RunArgs {
+    /// Whether it goes on until Ctrl-C.
+    pub fn is_watching(&self) -> bool {
+        self.watch || self.queue || self.poll.is_some()
+    }
+}
+
+/// How what happens is told.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct FormatArgs {
+    /// What happens, on stdout: as tables for people, or as one line of JSON for each stage, step, row and file
+    #[arg(long, value_enum, default_value_t = EventFormat::Human, value_name = "FORMAT")]
+    pub format: EventFormat,
+}
+
+/// For whom events are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EventFormat {
+    Human,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// A run folder, `experiment/hash`, or an experiment's name for its newest run
+    #[arg(value_name = "RUN")]
+    pub run: String,
+
+    /// Folder of runs
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub runs: PathBuf,
+
+    /// The results as JSON on stdout
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub format: FormatArgs,
 
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -312,8 +383,11 @@ pub struct EvalArgs {
     pub runs: PathBuf,
 
     /// The results as JSON on stdout
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     pub json: bool,
+
+    #[command(flatten)]
+    pub format: FormatArgs,
 
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -456,6 +530,11 @@ fn budget(text: &str) -> Result<Budget, String> {
         return Ok(Budget::Automatic);
     }
     parse_size(text).map(Budget::Bytes)
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = number(text, |value| (0.01..=86_400.0).contains(&value));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "write seconds, as in 2 or 0.5".to_owned())
 }
 
 fn temperature(text: &str) -> Result<f64, String> {

@@ -1,6 +1,7 @@
 //! `reftc eval`
 
-use super::args::EvalArgs;
+use super::args::{EvalArgs, EventFormat};
+use super::events::Events;
 use super::lock;
 use super::output::Output;
 use super::progress::Progress;
@@ -22,11 +23,12 @@ pub fn eval(arguments: &EvalArgs, session: &Session, output: &Output) -> ExitCod
         Err(code) => return code,
     };
     let mut progress = Progress::new(output);
+    let events = Events::new(arguments.format.format == EventFormat::Json, output);
     let mut is_changed = false;
     let outcome = find::run(&arguments.runs, &arguments.run).and_then(|found| {
         let changed = lock::changed_since(&found.path, session, output)?;
         is_changed = !changed.is_empty();
-        measure(arguments, &found.path, &changed, &mut models, &mut progress)
+        measure(arguments, &found.path, &changed, &mut models, &events, &mut progress)
     });
     progress.end();
     if let Some(warning) = models.frozen().take_warning() {
@@ -40,7 +42,9 @@ pub fn eval(arguments: &EvalArgs, session: &Session, output: &Output) -> ExitCod
         Ok(outcome) => {
             let wanted = |name: &str| arguments.eval.as_deref().is_none_or(|eval| eval == name);
             let evals: Vec<_> = outcome.result.evals.iter().filter(|eval| wanted(&eval.name)).cloned().collect();
-            if arguments.json {
+            if arguments.format.format == EventFormat::Json {
+                events.ended(&outcome);
+            } else if arguments.json {
                 output.data(&format!("{}\n", digest::json(&evals)));
             } else {
                 output.data(&table::results(&evals).text(output.style()));
@@ -52,6 +56,7 @@ pub fn eval(arguments: &EvalArgs, session: &Session, output: &Output) -> ExitCod
             ExitCode::SUCCESS
         }
         Err(diagnostic) => {
+            events.failed(&diagnostic);
             output.failure(&diagnostic, &Default::default());
             ExitCode::from(3)
         }
@@ -63,10 +68,14 @@ fn measure(
     folder: &Path,
     changed: &[Drift],
     models: &mut Models,
+    events: &Events<'_>,
     progress: &mut Progress<'_>,
 ) -> Result<Outcome> {
     interruptible(|interrupt| {
         let (eval, passes) = (arguments.eval.as_deref(), arguments.passes);
-        experiment::measure_again(folder, eval, passes, changed, models, interrupt, &mut |event| progress.show(&event))
+        experiment::measure_again(folder, eval, passes, changed, models, interrupt, &mut |event| {
+            events.tell(&event);
+            progress.show(&event);
+        })
     })
 }

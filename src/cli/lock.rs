@@ -91,7 +91,7 @@ fn locked(arguments: &LockArgs, session: &Session, output: &Output) -> std::resu
     } else {
         let counted = [
             units::counted(new.models.len(), "model"),
-            units::counted(new.data.len(), "source of rows"),
+            units::counted(new.data.len(), "data source"),
             units::counted(new.library.files.len(), "library file"),
         ];
         output.note(&format!("{}: {}", path.display(), counted.join(", ")));
@@ -273,7 +273,7 @@ fn accept(spec: &Path, drift: &Drift) -> String {
 
 /// What a command on an earlier run begins with: branches of hubs stand for the commits of the run, and what has changed since is told.
 pub fn changed_since(folder: &Path, session: &Session, output: &Output) -> Result<Vec<Drift>> {
-    let plan = experiment::planned(folder)?;
+    let plan = experiment::plan_of(folder)?;
     let lock = Lock::read(&folder.join("lock.json"))?;
     session.locator.hub.pins.set(lock.iter().flat_map(Lock::pins).collect());
     let changed = lock.map(|lock| lock.changed_since(&plan, &session.locator)).unwrap_or_default();

@@ -7,6 +7,7 @@ pub mod describe;
 mod diff;
 mod doctor;
 mod eval;
+mod events;
 mod examples;
 mod explain;
 mod fix;
@@ -20,17 +21,19 @@ mod output;
 mod plan;
 mod progress;
 pub mod projects;
+mod resume;
 mod run;
 pub mod schema;
 mod session;
 mod shell;
+mod watch;
 
 use crate::guard;
 use crate::model::hub::{self, HubSettings};
 use crate::model::located::Locator;
 use crate::store::cache::Cache;
 use crate::world::RealWorld;
-use args::{Cli, Command};
+use args::{Cli, Command, RunArgs};
 use output::Output;
 use progress::Download;
 use session::Session;
@@ -56,6 +59,8 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Diff(arguments) => diff::diff(arguments, &session, &output),
         Command::Lock(arguments) => lock::lock(arguments, &session, &output),
         Command::Run(arguments) => run::run(arguments, &session, &output),
+        Command::Watch(arguments) => run::run(&RunArgs { watch: true, ..arguments.clone() }, &session, &output),
+        Command::Resume(arguments) => resume::resume(arguments, &session, &output),
         Command::Eval(arguments) => eval::eval(arguments, &session, &output),
         Command::Generate(arguments) => generate::generate(arguments, &session, &output),
         Command::Init(arguments) => init::init(arguments, &output),

@@ -7,11 +7,16 @@ use crate::diag::render::{Format, human, render, summary};
 use crate::diag::{Diagnostic, Severity};
 use crate::report::table::Style;
 use crate::source::Sources;
+use indicatif::ProgressBar;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 /// People are shown this many findings at a time; the first ones often cause the others.
 const SHOWN: usize = 20;
+
+/// The bar on stderr, which notes of any thread must not tear.
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// How this process talks.
 #[derive(Clone, Copy, Debug)]
@@ -47,9 +52,21 @@ impl Output {
         let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     }
 
-    /// A line about what happens, to stderr.
+    /// A line about what happens, to stderr. A bar there makes way for it.
     pub fn note(&self, text: &str) {
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
+        let write = || {
+            let _ = writeln!(std::io::stderr().lock(), "{text}");
+        };
+        let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    /// Shows this bar below all notes from now on, or none.
+    pub fn show_bar(&self, bar: Option<ProgressBar>) {
+        *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar;
     }
 
     /// Findings and their summary; in JSON they are data.

@@ -7,8 +7,14 @@ use super::{lock, origins};
 use crate::compile::{Compiled, compile};
 use crate::diag::suggest;
 use crate::digest;
-use crate::plan::{Means, Plan};
+use crate::model::device;
+use crate::plan::{Experiment, Means, Plan};
 use crate::report;
+use crate::report::stages::ExperimentStages;
+use crate::store::stages::History;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Prints the plan of a spec.
@@ -25,12 +31,41 @@ pub fn plan(arguments: &PlanArgs, session: &Session, output: &Output) -> ExitCod
     }
     if arguments.show_origin {
         output.data(&origins::text(&plan, output.style()));
-    } else if arguments.json {
-        output.data(&format!("{}\n", digest::json(&plan)));
+        return ExitCode::SUCCESS;
+    }
+    let stages = stages(&plan, &arguments.runs, &arguments.device);
+    if arguments.json {
+        output.data(&format!("{}\n", digest::json(&Report { plan: &plan, stages: &stages })));
     } else {
         output.data(&report::plan::whole(&plan, output.style()));
+        output.data(&format!("\n{}", report::stages::text(&stages, &arguments.runs, output.style())));
     }
     ExitCode::SUCCESS
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    /// How far each experiment is, in the order of the plan.
+    stages: &'a [ExperimentStages],
+}
+
+/// How far every experiment is on that device.
+fn stages(plan: &Plan, runs: &Path, device: &str) -> Vec<ExperimentStages> {
+    let device = device::pick(device).map_or("cpu", |chosen| device::kind(&chosen.device));
+    let mut histories: BTreeMap<&str, History> = BTreeMap::new();
+    let of = |experiment: &'_ Experiment, history: &History| ExperimentStages {
+        experiment: experiment.name.clone(),
+        point: experiment.point.clone(),
+        stages: history.stages(experiment, device),
+    };
+    let experiments = plan.experiments.iter().map(|experiment| {
+        let name = experiment.name.as_str();
+        of(experiment, histories.entry(name).or_insert_with(|| History::read(runs, name)))
+    });
+    experiments.collect()
 }
 
 /// The plan of all experiments or of one, after its findings are shown; else the exit code.

@@ -7,6 +7,7 @@ pub use download::Download;
 use super::output::Output;
 use crate::execute::event::{Event, StepDone, Subject};
 use crate::report::{table, units};
+use crate::store::stages::{AFTER_TRAINING, NEVER, Stage, State};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,8 @@ pub struct Progress<'a> {
     /// Rows of the evaluation.
     rows_done: usize,
     rows: usize,
+    /// Whether its outputs are those of an earlier one.
+    reused: bool,
     begun_at: Instant,
     last_line: Instant,
     /// What an interrupt breaks off.
@@ -53,6 +56,7 @@ impl<'a> Progress<'a> {
             trained: true,
             rows_done: 0,
             rows: 0,
+            reused: false,
             begun_at: Instant::now(),
             last_line: Instant::now(),
             under_way: String::new(),
@@ -73,7 +77,8 @@ impl<'a> Progress<'a> {
                 self.begin(*step, *steps, "steps", String::new());
             }
             Event::StepDone(done) => self.step(done),
-            Event::EpochDone(_) | Event::Improved { .. } => {}
+            Event::Stage(stage) => self.stage(stage),
+            Event::EpochDone(_) | Event::Improved { .. } | Event::Artefact { .. } => {}
             Event::TrainingDone { steps, kept, .. } => {
                 self.trained = true;
                 self.end();
@@ -86,8 +91,9 @@ impl<'a> Progress<'a> {
                     self.output.note(&format!("kept: the parameters after step {step}, which were measured best"));
                 }
             }
-            Event::EvalStarted { eval, subject, rows } => {
+            Event::EvalStarted { eval, subject, rows, reused } => {
                 self.end();
+                self.reused = *reused;
                 (self.rows_done, self.rows) = (0, *rows);
                 self.begin(0, *rows, "rows", format!("eval {eval}, {}", who(*subject)));
                 if self.trained {
@@ -111,7 +117,8 @@ impl<'a> Progress<'a> {
                 let result = format!("{} {}", table::name(score.metric), table::number(score.metric, score.value));
                 let rows = units::counted(score.rows, "row");
                 let who = if self.trained { who(*subject) } else { self.under_way.as_str() };
-                self.output.note(&format!("eval {eval}, {who}: {result} on {rows} in {time}"));
+                let reused = if self.reused { ", from the outputs that were there" } else { "" };
+                self.output.note(&format!("eval {eval}, {who}: {result} on {rows} in {time}{reused}"));
             }
         }
     }
@@ -119,6 +126,14 @@ impl<'a> Progress<'a> {
     /// What was under way last: `after step 3 of 8`, `in eval test`; empty before anything was.
     pub fn under_way(&self) -> &str {
         &self.under_way
+    }
+
+    /// Why something is done that an earlier run seemed to have done.
+    fn stage(&self, stage: &Stage) {
+        let is_new = stage.reasons.first().is_none_or(|reason| [NEVER, AFTER_TRAINING].contains(&reason.as_str()));
+        if !is_new && stage.state != State::Finished {
+            self.output.note(&format!("{}: {}", stage.name, stage.reasons.join("; ")));
+        }
     }
 
     fn step(&mut self, done: &StepDone) {
@@ -163,6 +178,7 @@ impl<'a> Progress<'a> {
             let bar = ProgressBar::new(length as u64).with_style(style).with_position(position as u64);
             bar.set_message(message);
             bar.enable_steady_tick(Duration::from_millis(250));
+            self.output.show_bar(Some(bar.clone()));
             self.bar = Some(bar);
         }
     }
@@ -170,6 +186,7 @@ impl<'a> Progress<'a> {
     /// Takes the bar away.
     pub fn end(&mut self) {
         if let Some(bar) = self.bar.take() {
+            self.output.show_bar(None);
             bar.finish_and_clear();
         }
     }

@@ -1,12 +1,14 @@
 //! `reftc run`
 
-use super::args::RunArgs;
+use super::args::{EventFormat, RunArgs};
+use super::events::Events;
 use super::lock;
 use super::output::Output;
 use super::plan::select;
 use super::progress::{Download, Progress};
-use super::session::{Session, interruptible, is_interrupted, stop_on_interrupt};
+use super::session::{Session, interruptible};
 use super::shell::quoted;
+use super::watch::watch;
 use crate::compile::{Compiled, compile, expectations};
 use crate::diag::{Code, Diagnostic};
 use crate::digest;
@@ -15,9 +17,8 @@ use crate::execute::loaded::Models;
 use crate::plan::passes::Passes;
 use crate::plan::{Experiment, Plan, PointValue};
 use crate::report::{sweep, table, units};
+use crate::store::frozen::Budget;
 use crate::store::result::RunResult;
-use crate::watch::Watcher;
-use crate::world::World;
 use serde::Serialize;
 use std::path::Path;
 use std::process::ExitCode;
@@ -28,28 +29,21 @@ pub fn run(arguments: &RunArgs, session: &Session, output: &Output) -> ExitCode 
         Ok(models) => models,
         Err(code) => return code,
     };
-    if arguments.watch {
-        watch(arguments, session, &mut models, output)
-    } else {
-        once(arguments, session, &mut models, None, output)
+    if arguments.is_watching() {
+        return watch(arguments, session, &mut models, output);
+    }
+    match ready(arguments, session, &mut models, output) {
+        Ok(ready) => all(&ready, arguments, &mut models, &|| false, output),
+        Err(code) => code,
     }
 }
 
-/// Runs whenever the spec, or a file that it reads, is saved; only Ctrl-C ends it.
-fn watch(arguments: &RunArgs, session: &Session, models: &mut Models, output: &Output) -> ExitCode {
-    let mut watcher = Watcher::new([arguments.spec.clone()]);
-    stop_on_interrupt(watcher.stopper());
-    loop {
-        once(arguments, session, models, Some(&mut watcher), output);
-        if is_interrupted() {
-            return ExitCode::from(130);
-        }
-        output.note(&format!("watching {} and what it reads; Ctrl-C ends it", arguments.spec.display()));
-        let Some(changed) = watcher.wait() else { return ExitCode::from(130) };
-        let names: Vec<String> = changed.iter().map(|path| path.display().to_string()).collect();
-        output.note(&format!("\nsaved: {}", names.join(", ")));
-        models.forget(&changed);
-    }
+/// A spec without errors, and what of it is to run.
+pub struct Ready {
+    pub compiled: Compiled,
+    /// The plan of the whole spec, and of what was asked for.
+    pub all: Plan,
+    pub plan: Plan,
 }
 
 /// What `--json` prints for one experiment.
@@ -63,53 +57,53 @@ struct Report<'a> {
     result: &'a RunResult,
 }
 
-fn once(
+/// Compiles the spec and fetches what it needs; findings are shown.
+pub fn ready(arguments: &RunArgs, session: &Session, models: &mut Models, output: &Output) -> Result<Ready, ExitCode> {
+    let compiled = compile(&arguments.spec, &arguments.settings, &session.world);
+    let plan = select(&compiled, arguments.experiment.as_deref(), arguments.means.means(), output)?;
+    if !plan.experiments.iter().any(|experiment| experiment.hashes.provisional) {
+        lock::keep(arguments, &compiled, session, output)?;
+        return Ok(Ready { all: compiled.plan(arguments.means.means()), compiled, plan });
+    }
+    if arguments.locked {
+        lock::refuse_drift(&arguments.spec, &compiled, session, output)?;
+    }
+    // The weights are fetched first: the hash that names the run's folder is over their content.
+    let mut download = Download::new(*output);
+    for experiment in &plan.experiments {
+        let fetched = models.fetch(&experiment.model.source, &mut |progress| download.show(progress));
+        download.end();
+        if let Err(diagnostic) = fetched {
+            output.failure(&at_its_line(*diagnostic, &compiled, &experiment.name), &compiled.sources);
+            return Err(ExitCode::from(3));
+        }
+    }
+    let shown = compiled.diagnostics;
+    let mut compiled = compile(&arguments.spec, &arguments.settings, &session.world);
+    compiled.diagnostics.retain(|diagnostic| !shown.contains(diagnostic));
+    let plan = select(&compiled, arguments.experiment.as_deref(), arguments.means.means(), output)?;
+    lock::keep(arguments, &compiled, session, output)?;
+    Ok(Ready { all: compiled.plan(arguments.means.means()), compiled, plan })
+}
+
+/// Runs every experiment, until one is interrupted or `is_left` for another spec.
+pub fn all(
+    ready: &Ready,
     arguments: &RunArgs,
-    session: &Session,
     models: &mut Models,
-    watcher: Option<&mut Watcher>,
+    is_left: &dyn Fn() -> bool,
     output: &Output,
 ) -> ExitCode {
-    let mut compiled = compile(&arguments.spec, &arguments.settings, &session.world);
-    if let Some(watcher) = watcher {
-        // Before the run: what is saved while it goes on is reported after it.
-        watcher.update(session.world.touched().into_iter().chain([arguments.spec.clone()]));
-    }
-    let mut plan = match select(&compiled, arguments.experiment.as_deref(), arguments.means.means(), output) {
-        Ok(plan) => plan,
-        Err(code) => return code,
-    };
-    if plan.experiments.iter().any(|experiment| experiment.hashes.provisional) {
-        if arguments.locked
-            && let Err(code) = lock::refuse_drift(&arguments.spec, &compiled, session, output)
-        {
-            return code;
-        }
-        // The weights are fetched first: the hash that names the run's folder is over their content.
-        let mut download = Download::new(*output);
-        for experiment in &plan.experiments {
-            let fetched = models.fetch(&experiment.model.source, &mut |progress| download.show(progress));
-            download.end();
-            if let Err(diagnostic) = fetched {
-                output.failure(&at_its_line(*diagnostic, &compiled, &experiment.name), &compiled.sources);
-                return ExitCode::from(3);
-            }
-        }
-        let shown =
-            std::mem::replace(&mut compiled, compile(&arguments.spec, &arguments.settings, &session.world)).diagnostics;
-        compiled.diagnostics.retain(|diagnostic| !shown.contains(diagnostic));
-        plan = match select(&compiled, arguments.experiment.as_deref(), arguments.means.means(), output) {
-            Ok(plan) => plan,
-            Err(code) => return code,
-        };
-    }
-    if let Err(code) = lock::keep(arguments, &compiled, session, output) {
-        return code;
-    }
+    let Ready { compiled, plan, .. } = ready;
     let library = compiled.library();
     let mut outcomes: Vec<Option<Outcome>> = Vec::new();
     for (number, experiment) in plan.experiments.iter().enumerate() {
+        if is_left() {
+            return ExitCode::SUCCESS;
+        }
+        let events = arguments.events(output).about(experiment);
         output.note(&heading(experiment));
+        events.started(experiment);
         let mut progress = Progress::new(output);
         let outcome = interruptible(|interrupt| {
             experiment::run(Run {
@@ -121,7 +115,10 @@ fn once(
                 force: arguments.force,
                 models,
                 interrupt,
-                emit: &mut |event| progress.show(&event),
+                emit: &mut |event| {
+                    events.tell(&event);
+                    progress.show(&event);
+                },
             })
         });
         progress.end();
@@ -130,7 +127,12 @@ fn once(
         }
         match outcome {
             Ok(outcome) => {
+                events.ended(&outcome);
                 show(&outcome, experiment, arguments, output);
+                if outcome.interrupted && is_left() {
+                    output.note(&format!("left {}, to go on if the spec is put back", progress.under_way()));
+                    return ExitCode::SUCCESS;
+                }
                 if outcome.interrupted {
                     let again = again(arguments);
                     output.note(&format!("interrupted {}; `{again}` goes on from there", progress.under_way()));
@@ -139,17 +141,19 @@ fn once(
                 outcomes.push(Some(outcome));
             }
             Err(diagnostic) => {
-                output.failure(&at_its_line(*diagnostic, &compiled, &experiment.name), &compiled.sources);
+                let diagnostic = at_its_line(*diagnostic, compiled, &experiment.name);
+                events.failed(&diagnostic);
+                output.failure(&diagnostic, &compiled.sources);
                 if arguments.fail_fast || experiment.point.is_empty() {
                     return ExitCode::from(3);
                 }
                 outcomes.push(None);
             }
         }
-        show_sweep(&plan, number, &outcomes, arguments, output);
+        show_sweep(plan, number, &outcomes, arguments, output);
     }
     if arguments.json {
-        output.data(&format!("{}\n", reports(&plan, &outcomes)));
+        output.data(&format!("{}\n", reports(plan, &outcomes)));
     }
     if outcomes.iter().any(Option::is_none) {
         return ExitCode::from(3);
@@ -159,10 +163,22 @@ fn once(
     let checked = compiled.spec.experiments.iter().filter(|checked| planned(&checked.name));
     let results: Vec<_> = checked.zip(outcomes.iter().flatten().map(|outcome| &outcome.result)).collect();
     let judged = expectations::judged(&results, &compiled.spec.sweeps);
-    if !judged.is_empty() && !arguments.json {
+    if !judged.is_empty() && !arguments.is_for_programs() {
         output.data(&expectations::table(&judged).text(output.style()));
     }
     if judged.iter().all(|judged| judged.held) { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+impl RunArgs {
+    /// Where what happens is written as lines of JSON, if it is.
+    pub fn events<'a>(&self, output: &'a Output) -> Events<'a> {
+        Events::new(self.format.format == EventFormat::Json, output)
+    }
+
+    /// Whether stdout is read by programs.
+    fn is_for_programs(&self) -> bool {
+        self.json || self.format.format == EventFormat::Json
+    }
 }
 
 /// `name  [train.lr = 1e-3]  (4 112 parameters, 0.456 % of the model)`
@@ -188,7 +204,7 @@ fn show_sweep(plan: &Plan, number: usize, outcomes: &[Option<Outcome>], argument
     let points: Vec<_> = points
         .map(|(point, outcome)| (point.point.as_slice(), outcome.as_ref().map(|outcome| &outcome.result)))
         .collect();
-    if arguments.json {
+    if arguments.is_for_programs() {
         return;
     }
     output.data(&sweep::results(swept, &points).text(output.style()));
@@ -220,6 +236,15 @@ fn again(arguments: &RunArgs) -> String {
     if arguments.runs != Path::new("runs") {
         command.push_str(&format!(" --runs {}", quoted(&arguments.runs.to_string_lossy())));
     }
+    if arguments.device.device != "auto" {
+        command.push_str(&format!(" --device {}", quoted(&arguments.device.device)));
+    }
+    if let Some(folder) = &arguments.cache.cache_dir {
+        command.push_str(&format!(" --cache-dir {}", quoted(&folder.to_string_lossy())));
+    }
+    if let Budget::Bytes(bytes) = arguments.cache.cache_budget {
+        command.push_str(&format!(" --cache-budget {bytes}"));
+    }
     command
 }
 
@@ -236,7 +261,7 @@ fn show(outcome: &Outcome, experiment: &Experiment, arguments: &RunArgs, output:
         output.note("up to date: every stage was finished before (`--force` runs them again)");
     }
     let alone = experiment.point.is_empty();
-    if alone && !arguments.json && !outcome.result.evals.is_empty() && !outcome.interrupted {
+    if alone && !arguments.is_for_programs() && !outcome.result.evals.is_empty() && !outcome.interrupted {
         output.data(&table::results(&outcome.result.evals).text(output.style()));
     }
     output.note(&format!("run folder: {}", outcome.folder.display()));

@@ -6,7 +6,7 @@ use crate::execute::loaded::Models;
 use crate::model::device;
 use crate::model::located::Locator;
 use crate::store::frozen::{FrozenCache, Settings};
-use crate::watch::Stopper;
+use crate::watch::Waker;
 use crate::world::RealWorld;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -58,18 +58,20 @@ impl Session {
 
 /// Set by the first Ctrl-C.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// Set where the work under way is to stop: by Ctrl-C, or because the spec has changed.
+static STOP: AtomicBool = AtomicBool::new(false);
 /// Whether someone looks at the flag now and then.
 static HEEDED: AtomicBool = AtomicBool::new(false);
 /// When the first Ctrl-C came.
 static FIRST: OnceLock<Instant> = OnceLock::new();
 /// Signals that come closer than this are one.
 const SAME_WISH: Duration = Duration::from_millis(300);
-static STOPPER: OnceLock<Stopper> = OnceLock::new();
+static WAKER: OnceLock<Waker> = OnceLock::new();
 
 /// Work that looks at the flag: until it ends, the first Ctrl-C only sets the flag. Elsewhere Ctrl-C ends the process.
 pub fn interruptible<T>(work: impl FnOnce(&'static AtomicBool) -> T) -> T {
     HEEDED.store(true, Ordering::SeqCst);
-    let value = work(&INTERRUPTED);
+    let value = work(&STOP);
     HEEDED.store(false, Ordering::SeqCst);
     value
 }
@@ -79,21 +81,34 @@ pub fn is_interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
+/// Asks the work under way to stop, as Ctrl-C does.
+pub fn abandon() {
+    STOP.store(true, Ordering::SeqCst);
+}
+
+/// Work may begin again after [`abandon`]; after Ctrl-C it may not.
+pub fn begin_anew() {
+    STOP.store(is_interrupted(), Ordering::SeqCst);
+    // Ctrl-C may have come in between.
+    STOP.fetch_or(is_interrupted(), Ordering::SeqCst);
+}
+
 /// Lets Ctrl-C end the waiting of a watcher too.
-pub fn stop_on_interrupt(stopper: Stopper) {
-    let _ = STOPPER.set(stopper);
+pub fn wake_on_interrupt(waker: Waker) {
+    let _ = WAKER.set(waker);
 }
 
 /// The first Ctrl-C (or termination signal) asks a run to end cleanly, the second ends the process.
 fn on_interrupt(output: Output) {
     // An error means that a handler is there already, which is as good.
     let _ = ctrlc::set_handler(move || {
-        if let Some(stopper) = STOPPER.get() {
-            stopper.stop();
-        }
         // Some tools signal a process and its group at once, which is one wish and not two.
         let first = FIRST.get_or_init(Instant::now);
         let again = INTERRUPTED.swap(true, Ordering::SeqCst);
+        STOP.store(true, Ordering::SeqCst);
+        if let Some(waker) = WAKER.get() {
+            waker.wake();
+        }
         if again && first.elapsed() < SAME_WISH {
             return;
         }

@@ -103,6 +103,7 @@ codes! {
     InterventionMismatch = "E0506", "intervention-mismatch";
     EngineFailed = "E0507", "engine-failed";
     SavedFileUnreadable = "E0508", "saved-file-unreadable";
+    RunFormat = "E0509", "run-format";
     NotAsLocked = "E0510", "not-as-locked";
     LockUnreadable = "E0511", "lock-unreadable";
     RecordDamaged = "E0512", "record-damaged";

@@ -2,7 +2,7 @@
 
 use super::batch::Steps;
 use super::engine::Engine;
-use super::evaluate::{Task, evaluate};
+use super::evaluate::{Answers, Task, evaluate};
 use super::event::{Event, Subject};
 use super::generate::Generator;
 use super::loaded::LoadedModel;
@@ -38,7 +38,7 @@ impl<'a> Along<'a> {
         best: PathBuf,
     ) -> Result<Self> {
         let along = experiment.evals.iter().filter(|eval| eval.when != When::End);
-        let evals: Result<Vec<_>> = along.map(|eval| Ok((eval, eval_rows(experiment, eval, model)?))).collect();
+        let evals: Result<Vec<_>> = along.map(|eval| Ok((eval, eval_rows(experiment, eval, &model.found)?))).collect();
         let chooses = match &experiment.train.keep {
             Keep::Best { eval, .. } => Some(eval.as_str()),
             Keep::Last => None,
@@ -75,8 +75,9 @@ impl<'a> Along<'a> {
         }
         for (eval, rows) in self.evals.iter().filter(|(eval, _)| is_due(eval)) {
             let generator = Generator::new(self.engine, Some(trainer.interventions()))?;
-            let task = Task { eval, rows, tokenizer: &self.model.tokenizer, subject: Subject::Tuned };
-            let Some(score) = evaluate(task, &generator, interrupt, emit)? else { break };
+            let answers = Answers::Given { generator: &generator, tokenizer: &self.model.tokenizer };
+            let task = Task { eval, rows, answers, subject: Subject::Tuned };
+            let Some(score) = evaluate(task, interrupt, emit)? else { break };
             if self.chooses(eval) && trainer.measured(score.value, score.metric) {
                 save::save(&self.best, trainer.interventions())?;
                 let (eval, metric, value) = (eval.name.clone(), score.metric, score.value);

@@ -19,33 +19,47 @@ pub struct Task<'a> {
     pub eval: &'a Eval,
     /// Prompts alone, with choices where there are some; prompts and targets where the metric is perplexity.
     pub rows: &'a [EncodedRow],
-    pub tokenizer: &'a Tokenizer,
-    /// Who `generator` is.
+    pub answers: Answers<'a>,
+    /// Who gives them.
     pub subject: Subject,
+}
+
+/// Where the outputs of a model come from.
+#[derive(Clone, Copy)]
+pub enum Answers<'a> {
+    /// It gives them now.
+    Given { generator: &'a Generator<'a>, tokenizer: &'a Tokenizer },
+    /// It gave them earlier: one text for each row. Only for metrics over generated texts.
+    Known(&'a [String]),
 }
 
 /// Measures one subject. Records are emitted in the order of the rows; `None` where `interrupt` was set before the end.
 ///
 /// The gold of a row is what the extractor finds in its target, and the target itself where choices are scored. A row's record does not depend on the other rows.
-pub fn evaluate(
-    task: Task<'_>,
-    generator: &Generator<'_>,
-    interrupt: &AtomicBool,
-    emit: &mut dyn FnMut(Event),
-) -> Result<Option<Score>> {
+pub fn evaluate(task: Task<'_>, interrupt: &AtomicBool, emit: &mut dyn FnMut(Event)) -> Result<Option<Score>> {
     let begun = Instant::now();
-    let Task { eval, rows, subject, .. } = task;
-    emit(Event::EvalStarted { eval: eval.name.clone(), subject, rows: rows.len() });
+    let Task { eval, rows, answers, subject } = task;
+    let reused = matches!(answers, Answers::Known(_));
+    emit(Event::EvalStarted { eval: eval.name.clone(), subject, rows: rows.len(), reused });
     let (mut golds, mut correct, mut tokens, mut loss) = (Vec::new(), 0, 0, 0.0);
-    for batch in rows.chunks(eval.batch.max(1)) {
+    for (number, batch) in rows.chunks(eval.batch.max(1)).enumerate() {
         if interrupt.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let batch: Vec<&EncodedRow> = batch.iter().collect();
-        let records = match (&eval.choices, eval.metric) {
-            (Some(choices), _) => choose(choices.likelihood, generator, &batch)?,
-            (None, Metric::Perplexity) => losses(generator, &batch)?,
-            (None, Metric::Accuracy | Metric::ExactMatch) => answers(task, generator, &batch, &mut tokens)?,
+        let records = match (answers, &eval.choices, eval.metric) {
+            (Answers::Known(outputs), ..) => {
+                let known = outputs.iter().skip(number * eval.batch.max(1));
+                batch.iter().zip(known).map(|(row, output)| record(eval, row, output.clone())).collect()
+            }
+            (Answers::Given { generator, .. }, Some(choices), _) => choose(choices.likelihood, generator, &batch)?,
+            (Answers::Given { generator, .. }, None, Metric::Perplexity) => losses(generator, &batch)?,
+            (Answers::Given { generator, tokenizer }, None, Metric::Accuracy | Metric::ExactMatch) => {
+                let outputs = generator.greedy(&batch, eval.max_tokens)?;
+                tokens += outputs.iter().map(Vec::len).sum::<usize>();
+                let texts = outputs.iter().map(|ids| tokenizer.decode(ids, true)).collect::<Result<Vec<_>>>()?;
+                batch.iter().zip(texts).map(|(row, output)| record(eval, row, output)).collect()
+            }
         };
         for record in records {
             correct += usize::from(record.correct);
@@ -81,24 +95,18 @@ fn class(record: &Record) -> String {
     }
 }
 
-fn answers(task: Task<'_>, generator: &Generator<'_>, rows: &[&EncodedRow], tokens: &mut usize) -> Result<Vec<Record>> {
-    let Task { eval, tokenizer, .. } = task;
-    let outputs = generator.greedy(rows, eval.max_tokens)?;
-    let record = |(row, ids): (&&EncodedRow, &Vec<u32>)| {
-        *tokens += ids.len();
-        let output = tokenizer.decode(ids, true)?;
-        let answer = eval.answer.extract(&output);
-        let gold = match eval.gold {
-            // Rows were encoded with the gold in the place of the target.
-            Some(_) => Some(row.target.trim().to_owned()),
-            None => eval.answer.extract(&row.target),
-        };
-        // A row whose target gives no gold cannot be right.
-        let correct = gold.as_ref().is_some_and(|gold| eval.metric.correct(answer.as_deref(), gold));
-        let (prompt, gold) = (row.prompt.clone(), gold.unwrap_or_default());
-        Ok(Record { row: row.row, prompt, output, answer, gold, correct, loss: None, scores: Vec::new() })
+/// What an output says, and whether that is right.
+fn record(eval: &Eval, row: &EncodedRow, output: String) -> Record {
+    let answer = eval.answer.extract(&output);
+    let gold = match eval.gold {
+        // Rows were encoded with the gold in the place of the target.
+        Some(_) => Some(row.target.trim().to_owned()),
+        None => eval.answer.extract(&row.target),
     };
-    rows.iter().zip(&outputs).map(record).collect()
+    // A row whose target gives no gold cannot be right.
+    let correct = gold.as_ref().is_some_and(|gold| eval.metric.correct(answer.as_deref(), gold));
+    let (prompt, gold) = (row.prompt.clone(), gold.unwrap_or_default());
+    Record { row: row.row, prompt, output, answer, gold, correct, loss: None, scores: Vec::new() }
 }
 
 fn losses(generator: &Generator<'_>, rows: &[&EncodedRow]) -> Result<Vec<Record>> {

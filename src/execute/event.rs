@@ -1,12 +1,16 @@
 //! What the engine tells while it works. Progress bars, `metrics.jsonl` and tables are made of these.
 
 use crate::data::metric::{Majority, Metric};
-use serde::Serialize;
+use crate::store::stages::Stage;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
+    /// How far a stage is before anything is done.
+    Stage(Stage),
     /// Training begins, or goes on after `step` steps.
     TrainingStarted {
         step: usize,
@@ -36,6 +40,8 @@ pub enum Event {
         eval: String,
         subject: Subject,
         rows: usize,
+        /// The outputs are those of an earlier evaluation.
+        reused: bool,
     },
     EvalRow {
         eval: String,
@@ -46,6 +52,10 @@ pub enum Event {
         eval: String,
         subject: Subject,
         score: Score,
+    },
+    /// A file or folder of the run is complete.
+    Artefact {
+        path: PathBuf,
     },
 }
 
@@ -82,7 +92,7 @@ pub struct EpochDone {
 }
 
 /// Who is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// The untouched model.

@@ -87,6 +87,14 @@ impl Models {
         });
     }
 
+    /// The model of a plan without its weights.
+    ///
+    /// # Errors
+    /// Where its files are missing (E0301).
+    pub fn locate(&self, model: &Model) -> Result<Located> {
+        self.locator.locate(&model.source, Wanted::Everything, &mut |_| {})
+    }
+
     /// The model of a plan, loaded now or earlier.
     ///
     /// # Errors
@@ -98,7 +106,7 @@ impl Models {
         if let Some((_, _, loaded)) = self.loaded.iter().find(same) {
             return Ok(loaded.clone());
         }
-        let found = self.locator.locate(&model.source, Wanted::Everything, &mut |_| {})?;
+        let found = self.locate(model)?;
         let (tokenizer, chat_template) = (found.tokenizer()?, found.chat_template()?);
         // Weights need the room more.
         self.loaded.iter().for_each(|(_, _, other)| other.arena.borrow_mut().clear());

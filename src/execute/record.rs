@@ -3,7 +3,7 @@
 use super::event::{Event, Subject};
 use crate::diag::{Diagnostic, Result};
 use crate::store::metrics::MetricsLog;
-use crate::store::result::TrainingRecord;
+use crate::store::result::{TrainingRecord, TrainingTime};
 use crate::store::run_folder::RunFolder;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -92,14 +92,12 @@ impl TrainingLog {
 
     /// The record of the finished training.
     pub fn record(&self, device: &str) -> TrainingRecord {
-        TrainingRecord {
-            device: device.to_owned(),
-            steps: self.step,
-            seconds: self.seconds,
-            final_loss: self.loss,
-            tokens_per_second: self.tokens as f64 / self.seconds.max(1e-9),
-            kept: None,
-        }
+        TrainingRecord { device: device.to_owned(), steps: self.step, final_loss: self.loss, kept: None }
+    }
+
+    /// How long its steps took, in all processes that took them.
+    pub fn time(&self) -> TrainingTime {
+        TrainingTime { seconds: self.seconds, tokens_per_second: self.tokens as f64 / self.seconds.max(1e-9) }
     }
 
     fn sum(&mut self, tokens: usize, seconds: f64, loss: f64) {

@@ -12,7 +12,9 @@ use crate::data::source::select;
 use crate::data::spans::Spans;
 use crate::data::split::Split;
 use crate::diag::{Code, Diagnostic, Result};
-use crate::execute::loaded::LoadedModel;
+use crate::model::config::ModelConfig;
+use crate::model::known::KnownModel;
+use crate::model::located::Located;
 use crate::plan::{Eval, Experiment};
 
 /// The rows of a training, split after split: prompts and targets. They are numbered through, and where their texts stand they say only
@@ -20,11 +22,11 @@ use crate::plan::{Eval, Experiment};
 ///
 /// # Errors
 /// Where the file cannot be read (E0401, E0402) or no row keeps a target (E0409).
-pub fn train_rows(experiment: &Experiment, model: &LoadedModel) -> Result<Vec<EncodedRow>> {
+pub fn train_rows(experiment: &Experiment, model: &Located) -> Result<Vec<EncodedRow>> {
     let mut all: Vec<EncodedRow> = Vec::new();
     for part in &experiment.train.splits {
         let first = all.last().map_or(0, |row| row.row + 1);
-        let rows = encode(&part.split, model, Form::Targets)?;
+        let rows = encode(&part.split, experiment, model, Form::Targets)?;
         all.extend(rows.into_iter().map(|row| EncodedRow { row: first + row.row, ..row }));
     }
     Ok(as_needed(all, experiment))
@@ -34,7 +36,7 @@ pub fn train_rows(experiment: &Experiment, model: &LoadedModel) -> Result<Vec<En
 ///
 /// # Errors
 /// As [`train_rows`]; E0212, E0406 and E0410 where the choices of a row cannot be scored.
-pub fn eval_rows(experiment: &Experiment, eval: &Eval, model: &LoadedModel) -> Result<Vec<EncodedRow>> {
+pub fn eval_rows(experiment: &Experiment, eval: &Eval, model: &Located) -> Result<Vec<EncodedRow>> {
     let mut split = eval.split.clone();
     let form = match eval.metric {
         Metric::Perplexity => Form::Targets,
@@ -43,7 +45,7 @@ pub fn eval_rows(experiment: &Experiment, eval: &Eval, model: &LoadedModel) -> R
             eval.choices.as_ref().map_or(Form::Prompts, Form::Choices)
         }
     };
-    encode(&split, model, form).map(|rows| as_needed(rows, experiment))
+    encode(&split, experiment, model, form).map(|rows| as_needed(rows, experiment))
 }
 
 fn as_needed(mut rows: Vec<EncodedRow>, experiment: &Experiment) -> Vec<EncodedRow> {
@@ -57,17 +59,18 @@ fn as_needed(mut rows: Vec<EncodedRow>, experiment: &Experiment) -> Vec<EncodedR
     rows
 }
 
-fn encode(split: &Split, model: &LoadedModel, form: Form<'_>) -> Result<Vec<EncodedRow>> {
-    let cache = model.found.cache();
+/// Only rows that no cache holds need the tokenizer.
+fn encode(split: &Split, experiment: &Experiment, model: &Located, form: Form<'_>) -> Result<Vec<EncodedRow>> {
+    let cache = model.cache();
     let data = digest_of(&split.source, &|path| cache.digest(path))?;
-    let key = key(split, model, &data, form);
+    let key = key(split, &experiment.model.config, model, &data, form);
     let known = key.as_ref().and_then(|key| row_bytes::read(&cache.get_bytes(row_bytes::KIND, key)?));
     if let Some(rows) = known {
         return Ok(rows);
     }
     let (rows, digest) = rows_of(&split.source, &|path| std::fs::read(path))?;
     let rows = rows.pick(&select(rows.len(), &split.source.steps));
-    let encoded = form.encode(&rows, split, &model.tokenizer, model.chat_template.as_ref())?;
+    let encoded = form.encode(&rows, split, &*model.tokenizer()?, model.chat_template()?.as_ref())?;
     judge(split, form, &encoded.report)?;
     if encoded.rows.is_empty() {
         let path = &split.source.path;
@@ -90,9 +93,8 @@ fn judge(split: &Split, form: Form<'_>, report: &EncodeReport) -> Result<()> {
 }
 
 /// What the rows are called in the cache; `None` where the tokenizer's files cannot be read any more.
-fn key(split: &Split, model: &LoadedModel, data: &str, form: Form<'_>) -> Option<String> {
-    let tokenizer = model.found.tokenizer_digest().ok()?;
-    let config = model.decoder.config();
+fn key(split: &Split, config: &ModelConfig, model: &Located, data: &str, form: Form<'_>) -> Option<String> {
+    let tokenizer = model.tokenizer_digest().ok()?;
     let (begins, ends) = (config.bos_token, config.eos_tokens.as_slice());
     Some(row_bytes::key(split, Decides { tokenizer: &tokenizer, data, begins, ends, form }))
 }

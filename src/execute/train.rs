@@ -100,8 +100,17 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// E0506 where the checkpoint is of another training, E0508 where it cannot be read.
     pub fn resume(task: Task<'a>, interventions: Interventions, path: &Path) -> Result<Self> {
+        let steps = Steps::of(task.plan, task.rows.len()).total();
+        Self::extend(task, interventions, path, steps)
+    }
+
+    /// A training that goes on where one of `steps` steps ended that took the same steps so far.
+    ///
+    /// # Errors
+    /// As [`Trainer::resume`].
+    pub fn extend(task: Task<'a>, interventions: Interventions, path: &Path, steps: usize) -> Result<Self> {
         let mut trainer = Self::new(task, interventions)?;
-        let expected = trainer.position();
+        let expected = Position { steps, ..trainer.position() };
         let (optimizer, position) = checkpoint::read(path, &mut trainer.interventions, task.plan.optimizer, &expected)?;
         (trainer.optimizer, trainer.best) = (optimizer, position.best);
         Ok(trainer)

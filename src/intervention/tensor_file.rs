@@ -8,11 +8,14 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashMap};
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 /// The key of our line in the metadata of a file. More keys would be written in no fixed order.
 const ABOUT: &str = "reftc";
+
+/// No header of ours is longer, in bytes.
+const HEADER_LIMIT: u64 = 1 << 26;
 
 /// Tensors by name, all f32 on the CPU.
 pub type Tensors = BTreeMap<String, Tensor>;
@@ -57,6 +60,26 @@ pub fn read<About: DeserializeOwned>(path: &Path) -> Result<(Tensors, About)> {
         tensors.insert(name, tensor);
     }
     Ok((tensors, about))
+}
+
+/// What is said about the tensors of a file, without reading them.
+///
+/// # Errors
+/// E0508 where the file cannot be read or was not written by reftc.
+pub fn about<About: DeserializeOwned>(path: &Path) -> Result<About> {
+    let failed = |error: io::Error| unreadable(path, &format!("cannot be read: {error}"));
+    let damaged = || unreadable(path, "is damaged");
+    let mut file = std::fs::File::open(path).map_err(failed)?;
+    let mut length = [0; size_of::<u64>()];
+    file.read_exact(&mut length).map_err(failed)?;
+    // A damaged length must not make us ask for all memory.
+    let length = u64::from_le_bytes(length).min(HEADER_LIMIT);
+    let mut header = Vec::new();
+    file.take(length).read_to_end(&mut header).map_err(failed)?;
+    let header: serde_json::Value = serde_json::from_slice(&header).map_err(|_| damaged())?;
+    let about = header.get("__metadata__").and_then(|about| about.get(ABOUT)).and_then(|about| about.as_str());
+    let about = about.ok_or_else(|| unreadable(path, "was not written by reftc"))?;
+    serde_json::from_str(about).map_err(|_| damaged())
 }
 
 fn unreadable(path: &Path, problem: &str) -> Box<Diagnostic> {

@@ -105,6 +105,12 @@ impl Located {
         &self.cache
     }
 
+    /// The same model with another tokenizer.
+    #[must_use]
+    pub fn with_tokenizer(self, tokenizer: Arc<Tokenizer>) -> Self {
+        Self { tokenizer: Arc::new(OnceLock::from(tokenizer)), ..self }
+    }
+
     /// Lets go of what only the loading of a model needs.
     pub fn close(&self) {
         if let ModelFiles::Gguf(file) = &self.files {

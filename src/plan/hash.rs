@@ -3,8 +3,9 @@
 //! Not in it: comments, layout, names, documentation, paths, devices, how many rows an evaluation takes at a time, and whether
 //! activations are computed again in the backward pass.
 
-use super::Hashes;
-use crate::check::spec::{CheckedSplit, Eval, Experiment, Keep};
+use super::{Hashes, Outputs};
+use crate::check::spec::{CheckedSplit, Eval, Experiment, Keep, When};
+use crate::data::metric::Metric;
 use crate::data::positions::Segment;
 use crate::digest;
 use crate::intervention::saved::Start;
@@ -38,9 +39,52 @@ pub(super) fn hashes(experiment: &Experiment) -> Hashes {
         }
     };
     let starts: Vec<_> = experiment.starts.iter().map(|start| (place_of(start), &start.block, &start.digest)).collect();
-    let training = if starts.is_empty() { training } else { stage("started", &(training, starts)) };
+    let training = if starts.is_empty() { training } else { stage("started", &(training, &starts)) };
     let evals = experiment.evals.iter().map(|eval| (eval.name.clone(), self::eval(experiment, eval, &training)));
-    Hashes { evals: evals.collect(), provisional: experiment.model.digests.provisional, tokens, training }
+    let outputs = experiment.evals.iter().filter(|eval| generates(eval));
+    let outputs = outputs.map(|eval| (eval.name.clone(), self::outputs(experiment, eval, &training)));
+    Hashes {
+        evals: evals.collect(),
+        outputs: outputs.collect(),
+        provisional: experiment.model.digests.provisional,
+        course: course(experiment, &tokens, &starts),
+        tokens,
+        training,
+    }
+}
+
+/// What a longer training must have in common with a shorter one to go on where that ended. What is measured along the way is in it, for
+/// the record of a training tells of it.
+fn course(experiment: &Experiment, tokens: &str, starts: &impl Serialize) -> String {
+    let train = &experiment.train;
+    let along = experiment.evals.iter().filter(|eval| eval.when != When::End);
+    let along: Vec<(&str, String)> = along.map(|eval| (eval.name.as_str(), self::eval(experiment, eval, ""))).collect();
+    let kept = match &train.keep {
+        Keep::Last => None,
+        Keep::Best { eval, patience, .. } => Some((eval, patience)),
+    };
+    stage(
+        "course",
+        &(
+            (tokens, &experiment.model.digests.weights, experiment.model.precision),
+            (experiment.seed, edits(&experiment.interventions), starts),
+            (train.batch, train.accumulate, train.learning_rate, train.optimizer, train.clip),
+            (kept, along),
+        ),
+    )
+}
+
+fn generates(eval: &Eval) -> bool {
+    eval.choices.is_none() && eval.metric != Metric::Perplexity
+}
+
+fn outputs(experiment: &Experiment, eval: &Eval, training: &str) -> Outputs {
+    let tokens = tokens(experiment, &eval.split);
+    let untouched = (&experiment.model.digests.weights, experiment.model.precision);
+    Outputs {
+        tuned: stage("outputs", &(training, &tokens, eval.max_tokens)),
+        untouched: stage("untouched outputs", &(untouched, &tokens, eval.max_tokens)),
+    }
 }
 
 /// Where units act one after another.

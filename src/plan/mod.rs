@@ -8,6 +8,7 @@ mod hash;
 mod lower;
 mod memory;
 pub mod passes;
+mod schedule;
 
 pub use field::{Field, Place};
 pub use hash::NUMERICS;
@@ -199,8 +200,24 @@ pub struct Hashes {
     pub tokens: String,
     /// Names the run's folder by its first eight digits.
     pub training: String,
+    /// Of all that every step of the training depends on, but for their number and the rate's way over them: two trainings with this
+    /// in common take the same steps for as long as their rates are the same.
+    #[serde(default)]
+    pub course: String,
     /// One for each eval, by name.
     pub evals: std::collections::BTreeMap<String, String>,
+    /// One for each eval that generates texts, by name.
+    #[serde(default)]
+    pub outputs: std::collections::BTreeMap<String, Outputs>,
     /// The weights were not at hand: the hashes stand for the name of the model, not its content.
     pub provisional: bool,
+}
+
+/// Hashes of the texts that models give out for the rows of an eval, whatever is then made of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outputs {
+    /// By the model with the intervention.
+    pub tuned: String,
+    /// By the untouched model, which no training decides.
+    pub untouched: String,
 }

@@ -3,6 +3,7 @@
 pub mod difference;
 pub mod grid;
 pub mod plan;
+pub mod stages;
 pub mod sweep;
 pub mod table;
 pub mod units;

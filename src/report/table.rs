@@ -159,8 +159,8 @@ mod tests {
     use super::*;
 
     fn record(name: &str, metric: Metric, tuned: f64, baseline: Option<f64>, majority: Option<f64>) -> EvalRecord {
-        let (name, hash, device, seconds) = (name.into(), "h".into(), "cpu".into(), 1.0);
-        EvalRecord { name, hash, device, metric, tuned, baseline, majority, rows: 1200, seconds }
+        let (name, hash, device) = (name.into(), "h".into(), "cpu".into());
+        EvalRecord { name, hash, outputs: None, device, metric, tuned, baseline, majority, rows: 1200 }
     }
 
     fn three() -> Table {

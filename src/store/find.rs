@@ -49,6 +49,13 @@ pub fn all(runs: &Path) -> Vec<Run> {
     found
 }
 
+/// The runs of one experiment, sorted by digits.
+pub fn of(runs: &Path, experiment: &str) -> Vec<Run> {
+    let mut found = inside(&runs.join(experiment));
+    found.sort_by_key(Run::name);
+    found
+}
+
 /// The run that a command line means: a run folder, a folder of runs (the newest), `experiment/digits` or `digits`
 /// (the first few will do), or an experiment (the newest).
 ///

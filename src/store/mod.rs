@@ -9,3 +9,4 @@ pub mod frozen;
 pub mod metrics;
 pub mod result;
 pub mod run_folder;
+pub mod stages;

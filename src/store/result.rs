@@ -1,11 +1,22 @@
-//! `result.json`: which stages of a run are finished, and their numbers.
+//! `result.json`: which stages of a run are finished, and their numbers; `timings.json`: how long they took.
+//!
+//! What depends on the clock stands apart, so that the results of one spec on two machines are equal files.
 
 use crate::data::metric::Metric;
+pub use crate::plan::Outputs;
 use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The version of run folders. One of another version is not touched.
+pub const FORMAT: u32 = 1;
 
 /// The record of a run. A record belongs to one training hash; everything in it was made by that training.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunResult {
+    /// [`FORMAT`] when it was written; 0 in folders from before it was recorded.
+    #[serde(default)]
+    pub format: u32,
     pub experiment: String,
     /// 64 hexadecimal digits; the run's folder is named by the first eight.
     pub training_hash: String,
@@ -25,12 +36,9 @@ pub struct TrainingRecord {
     pub device: String,
     /// Optimizer steps.
     pub steps: usize,
-    pub seconds: f64,
     /// The loss of the last optimizer step.
     #[serde(deserialize_with = "number_or_nan")]
     pub final_loss: f64,
-    /// Prompt and target tokens of training rows in a second.
-    pub tokens_per_second: f64,
     /// The step whose parameters were kept, where the best measurement decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<usize>,
@@ -42,6 +50,10 @@ pub struct EvalRecord {
     pub name: String,
     /// The hash of the stage, 64 hexadecimal digits.
     pub hash: String,
+    /// The hashes of what the model with the intervention and the untouched model gave out, from which the scores are
+    /// taken; present where texts are generated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Outputs>,
     /// The kind of device, `cpu`, `cuda` or `metal`.
     pub device: String,
     pub metric: Metric,
@@ -53,13 +65,46 @@ pub struct EvalRecord {
     /// The share of rows with the most frequent gold, where the metric has golds.
     pub majority: Option<f64>,
     pub rows: usize,
+}
+
+/// How long stages took, in seconds of work.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timings {
+    pub training: Option<TrainingTime>,
+    /// By the name of the eval.
+    pub evals: BTreeMap<String, f64>,
+}
+
+/// The time of a training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainingTime {
     pub seconds: f64,
+    /// Prompt and target tokens of training rows in a second.
+    pub tokens_per_second: f64,
 }
 
 impl RunResult {
+    /// The finished training in that folder, if it ran on that kind of device and its intervention is still there.
+    pub fn trained(&self, folder: &Path, device: &str) -> Option<&TrainingRecord> {
+        let is_kept = folder.join("intervention").is_dir();
+        self.training.as_ref().filter(|training| is_kept && training.device == device)
+    }
+
+    /// The finished eval of that name and stage hash, if it ran on that kind of device and its rows are still there.
+    pub fn evaluated(&self, folder: &Path, name: &str, hash: &str, device: &str) -> Option<&EvalRecord> {
+        let same = |eval: &&EvalRecord| eval.hash == hash && eval.device == device;
+        let is_kept = |name: &str| self.trained(folder, device).is_some() && eval_path(folder, name).is_file();
+        self.eval(name).filter(same).filter(|eval| is_kept(&eval.name))
+    }
+
+    /// Every finished eval, those of earlier texts of the spec last.
+    pub fn all_evals(&self) -> impl Iterator<Item = &EvalRecord> {
+        self.evals.iter().chain(&self.earlier)
+    }
+
     /// The finished eval of that name, wherever it is kept.
     pub fn eval(&self, name: &str) -> Option<&EvalRecord> {
-        self.evals.iter().chain(&self.earlier).find(|eval| eval.name == name)
+        self.all_evals().find(|eval| eval.name == name)
     }
 
     /// Adds an eval in the place of an older one of the same name.
@@ -78,6 +123,11 @@ impl RunResult {
         (self.evals, self.earlier) = all.partition(|eval| place(eval).is_some());
         self.evals.sort_by_key(place);
     }
+}
+
+/// Where the rows of an eval are kept.
+pub fn eval_path(folder: &Path, name: &str) -> PathBuf {
+    folder.join("eval").join(format!("{name}.jsonl"))
 }
 
 /// JSON has no number for "not a number" or infinity; it is written as `null`.
@@ -99,7 +149,7 @@ pub(crate) mod tests {
             baseline: Some(0.5),
             majority: Some(0.5),
             rows: 200,
-            seconds: 1.5,
+            outputs: None,
         }
     }
 

@@ -7,8 +7,10 @@ use super::atomic::{self, AtomicFile, unwritable};
 use super::clock;
 use super::environment::Environment;
 use super::metrics::MetricsLog;
-use super::result::{EvalRecord, RunResult, TrainingRecord};
+use super::result::{EvalRecord, FORMAT, RunResult, Timings, TrainingRecord, TrainingTime, eval_path};
+use super::stages::CHECKPOINT;
 use crate::diag::{Code, Diagnostic, Result, reason};
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -31,6 +33,7 @@ pub enum WhenLocked {
 pub struct RunFolder {
     path: PathBuf,
     result: RunResult,
+    timings: Timings,
     _lock: File,
 }
 
@@ -38,12 +41,13 @@ impl RunFolder {
     /// Opens or creates the folder of a training.
     ///
     /// # Errors
-    /// `E0501` where it cannot be written, `E0502` where another process holds it.
+    /// `E0501` where it cannot be written, `E0502` where another process holds it, `E0509` where it is of another version.
     pub fn open(runs: &Path, experiment: &str, training_hash: &str, when_locked: WhenLocked) -> Result<Self> {
         for digits in DIGITS {
             let path = runs.join(experiment).join(training_hash.get(..digits).unwrap_or(training_hash));
             let mut folder = Self::hold(path, when_locked)?;
             if folder.result.training_hash.is_empty() {
+                folder.result.format = FORMAT;
                 folder.result.experiment = experiment.to_owned();
                 folder.result.training_hash = training_hash.to_owned();
                 folder.save()?;
@@ -58,16 +62,27 @@ impl RunFolder {
     /// Opens the folder of an earlier run, as [`super::find::run`] finds it.
     ///
     /// # Errors
-    /// `E0501` where it cannot be written, `E0502` where another process holds it.
+    /// `E0501` where it cannot be written, `E0502` where another process holds it, `E0509` where it is of another version.
     pub fn reopen(path: &Path, when_locked: WhenLocked) -> Result<Self> {
         Self::hold(path.to_path_buf(), when_locked)
+    }
+
+    /// The folder of a training, where it has one.
+    pub fn find(runs: &Path, experiment: &str, training_hash: &str) -> Option<PathBuf> {
+        let paths =
+            DIGITS.map(|digits| runs.join(experiment).join(training_hash.get(..digits).unwrap_or(training_hash)));
+        paths.into_iter().find(|path| read_result(path).is_some_and(|result| result.training_hash == training_hash))
     }
 
     fn hold(path: PathBuf, when_locked: WhenLocked) -> Result<Self> {
         atomic::create_folder(&path)?;
         let lock = hold_lock(&path, when_locked)?;
-        let result = recorded(&path)?.unwrap_or_default();
-        Ok(Self { path, result, _lock: lock })
+        let result = recorded(&path)?;
+        if let Some(format) = result.as_ref().map(|result| result.format).filter(|format| *format != FORMAT) {
+            return Err(of_another_version(&path, format));
+        }
+        let timings = read_timings(&path);
+        Ok(Self { result: result.unwrap_or_default(), path, timings, _lock: lock })
     }
 
     /// The folder itself.
@@ -80,6 +95,11 @@ impl RunFolder {
         &self.result
     }
 
+    /// How long they took.
+    pub fn timings(&self) -> &Timings {
+        &self.timings
+    }
+
     /// Whether every stage of the spec that last ran here is done.
     pub fn is_finished(&self) -> bool {
         self.path.join("result.json").is_file()
@@ -88,6 +108,16 @@ impl RunFolder {
     /// The folder for checkpoints of the training; it may not be there yet.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")
+    }
+
+    /// What the training goes on from; it may not be there yet.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.path.join(CHECKPOINT)
+    }
+
+    /// The folder for the interventions that were measured best so far; it may not be there.
+    pub fn best(&self) -> PathBuf {
+        self.checkpoints().join("best")
     }
 
     /// The folder for the trained intervention; it may not be there yet.
@@ -114,14 +144,12 @@ impl RunFolder {
 
     /// The finished training, if it ran on that kind of device and its intervention is still there.
     pub fn trained(&self, device: &str) -> Option<&TrainingRecord> {
-        let is_kept = self.intervention().is_dir();
-        self.result.training.as_ref().filter(|training| is_kept && training.device == device)
+        self.result.trained(&self.path, device)
     }
 
     /// The finished eval of that name and stage hash, if it ran on that kind of device and its rows are still there.
     pub fn evaluated(&self, name: &str, hash: &str, device: &str) -> Option<&EvalRecord> {
-        let same = |eval: &&EvalRecord| eval.hash == hash && eval.device == device;
-        self.result.eval(name).filter(same).filter(|_| self.trained(device).is_some() && self.eval_path(name).is_file())
+        self.result.evaluated(&self.path, name, hash, device)
     }
 
     /// Forgets the training and all that was made from it, before it is done anew.
@@ -129,8 +157,8 @@ impl RunFolder {
     /// # Errors
     /// `E0501` with the path and the cause.
     pub fn discard_training(&mut self) -> Result<()> {
-        let RunResult { experiment, training_hash, .. } = std::mem::take(&mut self.result);
-        self.result = RunResult { experiment, training_hash, ..RunResult::default() };
+        let RunResult { format, experiment, training_hash, .. } = std::mem::take(&mut self.result);
+        self.result = RunResult { format, experiment, training_hash, ..RunResult::default() };
         self.save()?;
         for folder in [self.checkpoints(), self.intervention(), self.path.join("eval")] {
             match std::fs::remove_dir_all(&folder) {
@@ -155,30 +183,43 @@ impl RunFolder {
     /// `E0501` with the path and the cause.
     pub fn eval_rows(&self, name: &str) -> Result<AtomicFile> {
         atomic::create_folder(&self.path.join("eval"))?;
-        AtomicFile::create(&self.eval_path(name))
-    }
-
-    fn eval_path(&self, name: &str) -> PathBuf {
-        self.path.join("eval").join(format!("{name}.jsonl"))
+        AtomicFile::create(&eval_path(&self.path, name))
     }
 
     /// Records that the training is finished and its intervention saved. Evals of an earlier training are forgotten.
     ///
     /// # Errors
     /// `E0501` with the path and the cause.
-    pub fn record_training(&mut self, record: TrainingRecord) -> Result<()> {
+    pub fn record_training(&mut self, record: TrainingRecord, time: TrainingTime) -> Result<()> {
+        self.timings = Timings { training: Some(time), evals: BTreeMap::new() };
+        write_json(&self.path.join("timings.json"), &self.timings)?;
         self.result.training = Some(record);
         self.result.evals.clear();
         self.result.earlier.clear();
         self.save()
     }
 
-    /// Records that an eval is finished and its rows written.
+    /// Records that an eval is finished and its rows written, after so many seconds of work.
     ///
     /// # Errors
     /// `E0501` with the path and the cause.
-    pub fn record_eval(&mut self, record: EvalRecord) -> Result<()> {
+    pub fn record_eval(&mut self, record: EvalRecord, seconds: f64) -> Result<()> {
+        self.timings.evals.insert(record.name.clone(), seconds);
+        write_json(&self.path.join("timings.json"), &self.timings)?;
         self.result.put_eval(record);
+        self.save()
+    }
+
+    /// Forgets an eval before its rows are replaced.
+    ///
+    /// # Errors
+    /// `E0501` with the path and the cause.
+    pub fn forget_eval(&mut self, name: &str) -> Result<()> {
+        if self.result.eval(name).is_none() {
+            return Ok(());
+        }
+        self.result.evals.retain(|eval| eval.name != name);
+        self.result.earlier.retain(|eval| eval.name != name);
         self.save()
     }
 
@@ -241,6 +282,23 @@ pub fn read_record<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option
         Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(damaged(&format!("cannot be read: {}", reason(&cause)))),
     }
+}
+
+/// How long the stages of a run took; nothing where that is not recorded.
+pub fn read_timings(path: &Path) -> Timings {
+    let text = std::fs::read(path.join("timings.json")).ok();
+    text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+}
+
+fn of_another_version(folder: &Path, format: u32) -> Box<Diagnostic> {
+    let whose = if format < FORMAT { "an older" } else { "a newer" };
+    let message = format!("the run folder {} was written by {whose} reftc", folder.display());
+    let note = format!("it is of version {format}, and this reftc writes version {FORMAT}");
+    let help = match format < FORMAT {
+        true => "move the folder away or delete it, and run again: its stages are then done anew",
+        false => "update reftc, or name another folder with `--runs FOLDER`",
+    };
+    Box::new(Diagnostic::new(Code::RunFormat, message).in_file(folder, None).note(note).help(help))
 }
 
 fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {

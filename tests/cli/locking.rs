@@ -52,7 +52,7 @@ fn the_first_run_writes_the_lock_and_later_ones_leave_it() {
         again.write(name, &place.read(name));
     }
     copy(&tiny(), &again.path("model"));
-    again.reftc(&["lock", "spec.reft"]).expect(0).says(&["spec.lock: 1 model, 2 sources of rows, 1 library file"]);
+    again.reftc(&["lock", "spec.reft"]).expect(0).says(&["spec.lock: 1 model, 2 data sources, 1 library file"]);
     assert_eq!(again.read("spec.lock"), text, "the same on every machine");
     let inside: Value =
         serde_json::from_str(&place.read(&format!("{}/lock.json", place.run_folder("runs", "small")))).unwrap();
@@ -139,7 +139,7 @@ fn the_lock_follows_the_spec_without_a_word() {
         "    lr     = 1e-3\n  }\n",
         "    lr     = 1e-3\n  }\n\n  sweep {\n    data.train = [jsonl(\"train.jsonl\"), jsonl(\"more.jsonl\")]\n  }\n",
     )]);
-    place.reftc(&["lock", "spec.reft"]).expect(0).says(&["3 sources of rows"]);
+    place.reftc(&["lock", "spec.reft"]).expect(0).says(&["3 data sources"]);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_lock_that_cannot_be_read_is_told_with_its_place() {
     place.run(&[]);
     let text = place.read("spec.lock");
     for (damaged, words) in [
-        (text.replace("\"rows\": 16", "\"rows\": 17"), &["was edited by hand: `train.jsonl`", "spec.lock:10"][..]),
+        (text.replace("\"rows\": 16", "\"rows\": 17"), &["was edited by hand: `train.jsonl`", "spec.lock:8"][..]),
         (text.replace("\"format\": 1", "\"format\": 2"), &["has the format 2", "install the reftc that wrote it"]),
         (format!("<<<<<<< ours\n{text}"), &["has conflicts of a merge", "spec.lock:1"]),
         ("{}".to_owned(), &["is no lock of reftc"]),

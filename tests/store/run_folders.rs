@@ -4,7 +4,7 @@ use reftc::data::metric::Metric;
 use reftc::diag::Code;
 use reftc::store::environment::Environment;
 use reftc::store::find;
-use reftc::store::result::{EvalRecord, RunResult, TrainingRecord};
+use reftc::store::result::{EvalRecord, RunResult, TrainingRecord, TrainingTime};
 use reftc::store::run_folder::{RunFolder, WhenLocked, read_result};
 use std::io::Write;
 use std::path::Path;
@@ -17,15 +17,8 @@ fn open(runs: &Path, experiment: &str, hash: &str) -> RunFolder {
 
 fn train(folder: &mut RunFolder) {
     std::fs::create_dir_all(folder.intervention()).unwrap();
-    let record = TrainingRecord {
-        device: "cpu".into(),
-        steps: 10,
-        seconds: 2.0,
-        final_loss: 0.25,
-        tokens_per_second: 900.0,
-        kept: None,
-    };
-    folder.record_training(record).unwrap();
+    let record = TrainingRecord { device: "cpu".into(), steps: 10, final_loss: 0.25, kept: None };
+    folder.record_training(record, TrainingTime { seconds: 2.0, tokens_per_second: 900.0 }).unwrap();
 }
 
 fn evaluate(folder: &mut RunFolder, name: &str, hash: &str) {
@@ -33,17 +26,20 @@ fn evaluate(folder: &mut RunFolder, name: &str, hash: &str) {
     writeln!(rows, "{{\"verdict\":true}}").unwrap();
     rows.finish().unwrap();
     folder
-        .record_eval(EvalRecord {
-            name: name.into(),
-            hash: hash.into(),
-            device: "cpu".into(),
-            metric: Metric::ExactMatch,
-            tuned: 0.75,
-            baseline: Some(0.0),
-            majority: Some(0.5),
-            rows: 1,
-            seconds: 0.5,
-        })
+        .record_eval(
+            EvalRecord {
+                name: name.into(),
+                hash: hash.into(),
+                outputs: None,
+                device: "cpu".into(),
+                metric: Metric::ExactMatch,
+                tuned: 0.75,
+                baseline: Some(0.0),
+                majority: Some(0.5),
+                rows: 1,
+            },
+            0.5,
+        )
         .unwrap();
 }
 
@@ -68,7 +64,7 @@ fn a_run_is_unfinished_until_its_result_is_written() {
     folder.finish(&["test"]).unwrap();
     folder.log("done");
     assert!(folder.is_finished());
-    let expected = "env.json eval intervention log.txt metrics.jsonl plan.json result.json spec.reft";
+    let expected = "env.json eval intervention log.txt metrics.jsonl plan.json result.json spec.reft timings.json";
     assert_eq!(files(folder.path())[1..].join(" "), expected);
     let written: RunResult =
         serde_json::from_slice(&std::fs::read(folder.path().join("result.json")).unwrap()).unwrap();

@@ -1,6 +1,6 @@
 //! The learning rate over the steps, as the schedules of Hugging Face transformers have it.
 
-use crate::plan::{Schedule, ScheduleShape};
+use super::{Schedule, ScheduleShape};
 
 impl Schedule {
     /// The factor of the learning rate at a step, counted from 0, of `steps` optimizer steps.
