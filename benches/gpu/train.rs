@@ -13,6 +13,7 @@ use reftc::plan::Means;
 use reftc::source::Sources;
 use reftc::store::cache::Cache;
 use reftc::store::frozen::{FrozenCache, Settings};
+use reftc::store::run_folder::WhenLocked;
 use reftc::world::RealWorld;
 use serde::Serialize;
 use std::path::Path;
@@ -64,6 +65,7 @@ pub fn train(device: &Device, tiny: bool) -> Result<Trained> {
         library: &Library::default(),
         runs: &folder.path().join("runs"),
         force: false,
+        when_locked: WhenLocked::Refuse,
         models: &mut models,
         interrupt: &AtomicBool::new(false),
         emit: &mut |event| {

@@ -273,6 +273,10 @@ pub struct RunArgs {
     #[command(flatten)]
     pub means: MeansArgs,
 
+    /// Wait where another process works on the same run, and then go on with what it has left
+    #[arg(long)]
+    pub wait: bool,
+
     /// Run finished stages again
     #[arg(long)]
     pub force: bool,

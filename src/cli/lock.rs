@@ -271,16 +271,29 @@ fn accept(spec: &Path, drift: &Drift) -> String {
     format!("reftc lock {} --update {}", quoted(&spec.to_string_lossy()), quoted(&drift.name))
 }
 
-/// What a command on an earlier run begins with: branches of hubs stand for the commits of the run, and what has changed since is told.
+/// What `eval` and `generate` begin with: branches of hubs stand for the commits of the run, and what has changed since is told.
 pub fn changed_since(folder: &Path, session: &Session, output: &Output) -> Result<Vec<Drift>> {
-    let plan = experiment::plan_of(folder)?;
-    let lock = Lock::read(&folder.join("lock.json"))?;
-    session.locator.hub.pins.set(lock.iter().flat_map(Lock::pins).collect());
-    let changed = lock.map(|lock| lock.changed_since(&plan, &session.locator)).unwrap_or_default();
-    let found: Vec<Diagnostic> = changed.iter().map(Drift::from_run).collect();
+    let changed = changes_since(folder, session)?;
+    let found: Vec<Diagnostic> = changed.iter().map(|drift| drift.from_run(Code::ChangedSinceRun)).collect();
     if !found.is_empty() {
         output.findings(&found, &Default::default());
         output.summary(&found);
     }
     Ok(changed)
+}
+
+/// What `resume` begins with: E0513 where anything has changed since, for the rest of a run on other rows would be recorded as if it were on
+/// those of its plan.
+pub fn unchanged(folder: &Path, session: &Session) -> Result<()> {
+    match changes_since(folder, session)?.first() {
+        Some(drift) => Err(Box::new(drift.from_run(Code::InputsChanged))),
+        None => Ok(()),
+    }
+}
+
+fn changes_since(folder: &Path, session: &Session) -> Result<Vec<Drift>> {
+    let plan = experiment::plan_of(folder)?;
+    let lock = Lock::read(&folder.join("lock.json"))?;
+    session.locator.hub.pins.set(lock.iter().flat_map(Lock::pins).collect());
+    Ok(lock.map(|lock| lock.changed_since(&plan, &session.locator)).unwrap_or_default())
 }

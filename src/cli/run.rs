@@ -19,6 +19,7 @@ use crate::plan::{Experiment, Plan, PointValue};
 use crate::report::{sweep, table, units};
 use crate::store::frozen::Budget;
 use crate::store::result::RunResult;
+use crate::store::run_folder::WhenLocked;
 use serde::Serialize;
 use std::path::Path;
 use std::process::ExitCode;
@@ -113,6 +114,7 @@ pub fn all(
                 library: &library,
                 runs: &arguments.runs,
                 force: arguments.force,
+                when_locked: if arguments.wait { WhenLocked::Wait } else { WhenLocked::Refuse },
                 models,
                 interrupt,
                 emit: &mut |event| {

@@ -107,6 +107,7 @@ codes! {
     NotAsLocked = "E0510", "not-as-locked";
     LockUnreadable = "E0511", "lock-unreadable";
     RecordDamaged = "E0512", "record-damaged";
+    InputsChanged = "E0513", "inputs-changed";
     // Warnings
     UnusedName = "W0101", "unused-name";
     NothingToRun = "W0102", "nothing-to-run";

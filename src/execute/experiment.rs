@@ -30,6 +30,8 @@ pub struct Run<'a> {
     pub runs: &'a Path,
     /// Finished stages are run again.
     pub force: bool,
+    /// What to do where another process works on the run.
+    pub when_locked: WhenLocked,
     pub models: &'a mut Models,
     /// Set by Ctrl-C.
     pub interrupt: &'a AtomicBool,
@@ -53,8 +55,8 @@ pub struct Outcome {
 /// # Errors
 /// E0501, E0502 and E0509 of the run folder; those of the model, the data and the training. What was finished stays recorded.
 pub fn run(run: Run<'_>) -> Result<Outcome> {
-    let Run { experiment, path, spec, library, runs, force, models, interrupt, emit } = run;
-    let mut folder = RunFolder::open(runs, &experiment.name, &experiment.hashes.training, WhenLocked::Refuse)?;
+    let Run { experiment, path, spec, library, runs, force, when_locked, models, interrupt, emit } = run;
+    let mut folder = RunFolder::open(runs, &experiment.name, &experiment.hashes.training, when_locked)?;
     if force {
         folder.discard_training()?;
     }

@@ -8,6 +8,7 @@ use super::evaluate::{self, Answers, evaluate};
 use super::event::{Event, Record, Score, Subject};
 use super::experiment::Outcome;
 use super::generate::Generator;
+use super::interruption::or_interrupted;
 use super::loaded::{LoadedModel, Models};
 use super::record::{self, TrainingLog};
 use super::reuse;
@@ -99,7 +100,7 @@ impl<'a> Stages<'a> {
     pub fn measure(mut self, only: Option<&str>, interventions: &Interventions) -> Result<Outcome> {
         let experiment = self.experiment;
         for eval in experiment.evals.iter().filter(|eval| only.is_none_or(|name| name == eval.name)) {
-            if self.evaluate(eval, interventions)?.is_none() {
+            if or_interrupted(self.evaluate(eval, interventions), self.interrupt)?.flatten().is_none() {
                 return Ok(self.outcome(true, false));
             }
         }
@@ -136,7 +137,7 @@ impl<'a> Stages<'a> {
             self.folder.record_environment(&Environment::capture(around, &name, card, threads))?;
         }
         self.folder.log(&format!("reftc {}, {name}, {threads} threads", env!("CARGO_PKG_VERSION")));
-        let progress = self.all();
+        let progress = or_interrupted(self.all(), self.interrupt).map(|done| done.unwrap_or(Progress::Interrupted));
         match &progress {
             Ok(Progress::Interrupted) => self.folder.log("interrupted"),
             Ok(_) => self.folder.log("finished"),

@@ -20,14 +20,13 @@ impl Drift {
         Diagnostic::new(code, message).in_file(path, lock.line_of(entry)).help(help)
     }
 
-    /// W0503: something that a run was made with.
-    pub fn from_run(&self) -> Diagnostic {
+    /// W0503, or E0513 where the run cannot go on so: something that the run was made with.
+    pub fn from_run(&self, code: Code) -> Diagnostic {
         let message = match self.changes.as_slice() {
             [Change::Gone] => format!("{} is not there any more, which the run was made with", self.subject()),
             _ => format!("{} has changed since the run: {}", self.subject(), self.how()),
         };
-        Diagnostic::new(Code::ChangedSinceRun, message)
-            .help("put it back as it was, or run the spec again, which makes a new run")
+        Diagnostic::new(code, message).help("put it back as it was, or run the spec again, which makes a new run")
     }
 
     fn subject(&self) -> String {

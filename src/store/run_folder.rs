@@ -77,6 +77,7 @@ impl RunFolder {
     fn hold(path: PathBuf, when_locked: WhenLocked) -> Result<Self> {
         atomic::create_folder(&path)?;
         let lock = hold_lock(&path, when_locked)?;
+        atomic::clear_leftovers(&path);
         let result = recorded(&path)?;
         if let Some(format) = result.as_ref().map(|result| result.format).filter(|format| *format != FORMAT) {
             return Err(of_another_version(&path, format));

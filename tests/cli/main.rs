@@ -14,6 +14,8 @@ mod interrupts;
 mod keeping;
 mod locking;
 mod projects;
+#[cfg(unix)]
+mod reliability;
 mod runs;
 mod starting;
 mod streams;
