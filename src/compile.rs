@@ -4,14 +4,17 @@ pub mod expectations;
 pub mod outline;
 
 use crate::check::allowed::Allowed;
-use crate::check::modules::{Modules, near_spec};
-use crate::check::spec::{Expectation, Promised};
+use crate::check::modules::{LIBRARY, Modules, near_spec};
+use crate::check::spec::{Expectation, Experiment, FieldOrigin, Promised};
 use crate::check::{self, Spec};
 use crate::diag::{Code, Diagnostic, Result, Severity, in_order, reason};
+use crate::digest;
+use crate::lock::{Inputs, Library, Lock};
 use crate::plan::{self, Field, Means, Plan};
 use crate::source::{FileId, Sources};
 use crate::syntax;
 use crate::world::World;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// A spec after checking, with everything that was found.
@@ -44,6 +47,52 @@ impl Compiled {
         plan
     }
 
+    /// What the experiments read; paths are told from the folder of the spec.
+    pub fn inputs(&self) -> Inputs {
+        let mut inputs = Inputs::new(self.library());
+        self.spec.experiments.iter().for_each(|experiment| self.add_inputs(experiment, &mut inputs));
+        inputs
+    }
+
+    fn add_inputs(&self, experiment: &Experiment, inputs: &mut Inputs) {
+        let folder = self.sources.file(FileId(0)).and_then(|file| file.path.parent()).unwrap_or(Path::new(""));
+        let splits = experiment.train.splits.iter().chain(experiment.evals.iter().map(|eval| &eval.split));
+        inputs.add(folder, &experiment.model.source, splits.map(|split| &split.split.source), &experiment.starts);
+    }
+
+    /// The names in a lock of what the spec declares: of `tiny` that of its model, of `reviews` and `reviews.train` those of rows.
+    pub fn locked_names(&self, lock: &Lock) -> BTreeMap<String, BTreeSet<String>> {
+        let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for experiment in &self.spec.experiments {
+            let mut own = Inputs::default();
+            self.add_inputs(experiment, &mut own);
+            for FieldOrigin { path, content, .. } in &experiment.origins {
+                match path.split('.').collect::<Vec<_>>().as_slice() {
+                    ["model", name] => names.entry((*name).to_owned()).or_default().extend(own.models.keys().cloned()),
+                    ["data", name, split] if content.is_some() => {
+                        let same =
+                            |locked: &&String| lock.data.get(*locked).map(|data| &data.sha256) == content.as_ref();
+                        let found: Vec<String> = own.data.keys().filter(same).cloned().collect();
+                        names.entry(format!("{name}.{split}")).or_default().extend(found.iter().cloned());
+                        names.entry((*name).to_owned()).or_default().extend(found);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        names
+    }
+
+    /// The library, with those of its files that the spec uses.
+    pub fn library(&self) -> Library {
+        let texts: Vec<&str> = LIBRARY.iter().map(|(_, text)| *text).collect();
+        let is_used = |(name, text): &&(&str, &str)| {
+            self.sources.all().iter().any(|file| file.path == Path::new(name) && file.text == *text)
+        };
+        let used = LIBRARY.iter().filter(is_used).map(|(name, text)| ((*name).to_owned(), digest::of(text)));
+        Library { edition: digest::of(digest::json(&texts)), files: used.collect() }
+    }
+
     /// The text of the spec as it was read.
     pub fn text(&self) -> &str {
         self.sources.file(FileId(0)).map_or("", |file| file.text.as_str())
@@ -67,6 +116,9 @@ pub fn compile(path: &Path, settings: &[String], world: &dyn World) -> Compiled 
 
 /// Checks a spec whose text is at hand, with the files that it uses and fields set from outside.
 pub fn compile_text(id: FileId, mut sources: Sources, settings: &[String], world: &dyn World) -> Compiled {
+    if let Some(file) = sources.file(id) {
+        world.follow_lock(&file.path);
+    }
     let (modules, mut diagnostics) = Modules::load(id, &mut sources, world);
     let mut fields = Vec::new();
     for (number, setting) in settings.iter().enumerate() {

@@ -14,6 +14,7 @@ pub mod digest;
 pub mod execute;
 pub mod guard;
 pub mod intervention;
+pub mod lock;
 pub mod lsp;
 pub mod model;
 pub mod plan;

@@ -95,6 +95,11 @@ impl Sources {
         self
     }
 
+    /// All files, in the order in which they were added.
+    pub fn all(&self) -> &[SourceFile] {
+        &self.files
+    }
+
     /// The file of that number; `None` for a number that this set did not give out.
     pub fn file(&self, id: FileId) -> Option<&SourceFile> {
         self.files.get(id.0 as usize)

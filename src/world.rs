@@ -3,6 +3,7 @@
 use crate::data::source::{Dataset, Source};
 use crate::diag::Result;
 use crate::digest;
+use crate::lock::{Lock, path_of};
 use crate::model::config::ModelSource;
 use crate::model::files::Content;
 use crate::model::hub::{HubSettings, Progress, Wanted, find_rows};
@@ -66,6 +67,9 @@ pub trait World: Sync {
     fn cache_folder(&self) -> Option<PathBuf> {
         None
     }
+
+    /// From now on, branches of hubs stand for the commits that the lock of this spec names, and for the newest ones where it has none.
+    fn follow_lock(&self, _spec: &Path) {}
 
     /// Every path asked for so far, sorted, those that are missing included.
     fn touched(&self) -> Vec<PathBuf>;
@@ -152,6 +156,12 @@ impl World for RealWorld {
 
     fn cache_folder(&self) -> Option<PathBuf> {
         self.cache.folder().map(Path::to_path_buf)
+    }
+
+    fn follow_lock(&self, spec: &Path) {
+        // What is wrong with a lock is told by the commands that are about it.
+        let lock = Lock::read(&path_of(spec)).ok().flatten();
+        self.locator.hub.pins.set(lock.map(|lock| lock.pins()).unwrap_or_default());
     }
 
     fn touched(&self) -> Vec<PathBuf> {

@@ -6,12 +6,14 @@ use reftc::diag::{Code, Diagnostic, Result};
 use reftc::execute::event::Event;
 use reftc::execute::experiment::{self, Run};
 use reftc::execute::loaded::Models;
+use reftc::lock::Library;
 use reftc::model::hub::HubSettings;
 use reftc::model::located::Locator;
 use reftc::plan::Means;
 use reftc::source::Sources;
 use reftc::store::cache::Cache;
 use reftc::store::frozen::{FrozenCache, Settings};
+use reftc::store::run_folder::WhenLocked;
 use reftc::world::RealWorld;
 use serde::Serialize;
 use std::path::Path;
@@ -60,8 +62,10 @@ pub fn train(device: &Device, tiny: bool) -> Result<Trained> {
         experiment,
         path: &path,
         spec: &spec,
+        library: &Library::default(),
         runs: &folder.path().join("runs"),
         force: false,
+        when_locked: WhenLocked::Refuse,
         models: &mut models,
         interrupt: &AtomicBool::new(false),
         emit: &mut |event| {

@@ -6,7 +6,7 @@ use super::schema;
 use super::scope::Declared;
 use super::types::Type;
 use super::value::{Origin, TemplateValue, Value, WrittenSource};
-use crate::data::files::{digest_of, rows_of};
+use crate::data::files::{digest_of, rows_of, shape_key};
 use crate::data::rows::Unread;
 use crate::data::source::{Source, select};
 use crate::data::split::{Overlong, Split};
@@ -163,7 +163,7 @@ impl Checker<'_> {
                 return None;
             }
         };
-        let key = digest::of(format!("{digest}{}", digest::json(&(&source.value.format, &source.value.steps))));
+        let key = shape_key(&digest, &source.value);
         let cached = self.world.cached("table", &key).and_then(|text| serde_json::from_str::<Table>(&text).ok());
         let table = match cached {
             Some(table) => table,

@@ -50,6 +50,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Show which fields differ between two specs, git revisions of a spec, or runs; exits with 1 if any do
     Diff(DiffArgs),
+    /// Write down what a spec's models, data and library are, or hold them against what is written
+    Lock(LockArgs),
     /// Train and evaluate; finished stages are not run again
     Run(RunArgs),
     /// Run, and run again whenever the spec or a file that it reads is saved; the same as `run --watch`
@@ -156,6 +158,10 @@ pub struct CheckArgs {
     #[arg(long)]
     pub advice: bool,
 
+    /// Refuse models, data and library files that are not as the lock of the spec has them
+    #[arg(long)]
+    pub locked: bool,
+
     /// Set a field, as in train.lr=1e-3; several values, as in seed=42,43, make a run of each
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub settings: Vec<String>,
@@ -181,6 +187,10 @@ pub struct PlanArgs {
     /// Only this experiment
     #[arg(long, value_name = "NAME")]
     pub experiment: Option<String>,
+
+    /// Refuse models, data and library files that are not as the lock of the spec has them
+    #[arg(long)]
+    pub locked: bool,
 
     /// Set a field, as in train.lr=1e-3; several values, as in seed=42,43, make a run of each
     #[arg(long = "set", value_name = "PATH=VALUE")]
@@ -236,6 +246,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME")]
     pub experiment: Option<String>,
 
+    /// Refuse models, data and library files that are not as the lock of the spec has them
+    #[arg(long)]
+    pub locked: bool,
+
     /// Set a field, as in train.lr=1e-3; several values, as in seed=42,43, make a run of each
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub settings: Vec<String>,
@@ -258,6 +272,10 @@ pub struct RunArgs {
 
     #[command(flatten)]
     pub means: MeansArgs,
+
+    /// Wait where another process works on the same run, and then go on with what it has left
+    #[arg(long)]
+    pub wait: bool,
 
     /// Run finished stages again
     #[arg(long)]
@@ -325,6 +343,29 @@ pub struct ResumeArgs {
 
     #[command(flatten)]
     pub cache: CacheArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct LockArgs {
+    /// Spec file; its lock is the file of that name that ends in .lock
+    #[arg(value_name = "SPEC")]
+    pub spec: PathBuf,
+
+    /// With `--update`, only these: names of models and data in the spec, or entries of the lock
+    #[arg(value_name = "WHAT", requires = "update")]
+    pub what: Vec<String>,
+
+    /// Take the present state, and look branches of hubs up anew
+    #[arg(long)]
+    pub update: bool,
+
+    /// Change nothing; exit with 1 if anything is not as the lock has it
+    #[arg(long, conflicts_with = "update")]
+    pub check: bool,
+
+    /// The lock, or with `--check` what has drifted, as JSON on stdout
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -2,15 +2,16 @@
 
 use super::args::CheckArgs;
 use super::fix::fix;
+use super::lock;
 use super::output::{Output, exit_code};
+use super::session::Session;
 use crate::compile::{Compiled, compile};
 use crate::diag::{Code, Diagnostic, Severity, in_order, suggest};
 use crate::source::Sources;
-use crate::world::World;
 use std::process::ExitCode;
 
 /// Checks every spec, fixed first if that is asked for; 1 if any has errors.
-pub fn check(arguments: &CheckArgs, world: &dyn World, output: &Output) -> ExitCode {
+pub fn check(arguments: &CheckArgs, session: &Session, output: &Output) -> ExitCode {
     if let Some(name) = arguments.deny.iter().find(|name| !is_warning(name)) {
         let near = suggest::near(name, Code::lints().flat_map(|code| [code.as_str(), code.name()]).chain([ALL]));
         let help = match near.as_slice() {
@@ -23,15 +24,19 @@ pub fn check(arguments: &CheckArgs, world: &dyn World, output: &Output) -> ExitC
     let mut all = Vec::new();
     for path in &arguments.specs {
         if arguments.fix
-            && let Err(unwritten) = fix(path, world, output)
+            && let Err(unwritten) = fix(path, &session.world, output)
         {
             output.findings(std::slice::from_ref(&unwritten), &Sources::default());
             all.push(*unwritten);
         }
-        let mut compiled = compile(path, &arguments.settings, world);
+        let mut compiled = compile(path, &arguments.settings, &session.world);
         let named = |code| arguments.deny.iter().any(|name| Code::find(name) == Some(code));
         let advice = std::mem::take(&mut compiled.advice);
         compiled.diagnostics.extend(advice.into_iter().filter(|advice| arguments.advice || named(advice.code)));
+        if arguments.locked {
+            let drift = lock::drift(path, &compiled, session);
+            compiled.diagnostics.extend(drift);
+        }
         deny(&mut compiled, &arguments.deny);
         in_order(&mut compiled.diagnostics);
         if !compiled.diagnostics.is_empty() {

@@ -2,6 +2,7 @@
 
 use super::args::{EvalArgs, EventFormat};
 use super::events::Events;
+use super::lock;
 use super::output::Output;
 use super::progress::Progress;
 use super::session::{Session, interruptible};
@@ -9,8 +10,10 @@ use crate::diag::Result;
 use crate::digest;
 use crate::execute::experiment::{self, Outcome};
 use crate::execute::loaded::Models;
+use crate::lock::Drift;
 use crate::report::table;
 use crate::store::find;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Measures a finished run anew.
@@ -21,7 +24,12 @@ pub fn eval(arguments: &EvalArgs, session: &Session, output: &Output) -> ExitCod
     };
     let mut progress = Progress::new(output);
     let events = Events::new(arguments.format.format == EventFormat::Json, output);
-    let outcome = measure(arguments, &mut models, &events, &mut progress);
+    let mut is_changed = false;
+    let outcome = find::run(&arguments.runs, &arguments.run).and_then(|found| {
+        let changed = lock::changed_since(&found.path, session, output)?;
+        is_changed = !changed.is_empty();
+        measure(arguments, &found.path, &changed, &mut models, &events, &mut progress)
+    });
     progress.end();
     if let Some(warning) = models.frozen().take_warning() {
         output.findings(&[*warning], &Default::default());
@@ -42,6 +50,9 @@ pub fn eval(arguments: &EvalArgs, session: &Session, output: &Output) -> ExitCod
                 output.data(&table::results(&evals).text(output.style()));
                 output.note(&format!("rows: {}", outcome.folder.join("eval").display()));
             }
+            if is_changed {
+                output.note("what was measured with something that has changed is not recorded");
+            }
             ExitCode::SUCCESS
         }
         Err(diagnostic) => {
@@ -54,14 +65,15 @@ pub fn eval(arguments: &EvalArgs, session: &Session, output: &Output) -> ExitCod
 
 fn measure(
     arguments: &EvalArgs,
+    folder: &Path,
+    changed: &[Drift],
     models: &mut Models,
     events: &Events<'_>,
     progress: &mut Progress<'_>,
 ) -> Result<Outcome> {
-    let found = find::run(&arguments.runs, &arguments.run)?;
     interruptible(|interrupt| {
         let (eval, passes) = (arguments.eval.as_deref(), arguments.passes);
-        experiment::measure_again(&found.path, eval, passes, models, interrupt, &mut |event| {
+        experiment::measure_again(folder, eval, passes, changed, models, interrupt, &mut |event| {
             events.tell(&event);
             progress.show(&event);
         })

@@ -1,6 +1,7 @@
 //! `reftc generate`
 
 use super::args::GenerateArgs;
+use super::lock;
 use super::output::Output;
 use super::session::Session;
 use crate::data::encode::{EncodedRow, encode_prompts};
@@ -24,7 +25,7 @@ pub fn generate(arguments: &GenerateArgs, session: &Session, output: &Output) ->
         Ok(models) => models,
         Err(code) => return code,
     };
-    match answer(arguments, &mut models, output) {
+    match answer(arguments, session, &mut models, output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(diagnostic) => {
             output.failure(&diagnostic, &Default::default());
@@ -33,8 +34,9 @@ pub fn generate(arguments: &GenerateArgs, session: &Session, output: &Output) ->
     }
 }
 
-fn answer(arguments: &GenerateArgs, models: &mut Models, output: &Output) -> Result<()> {
+fn answer(arguments: &GenerateArgs, session: &Session, models: &mut Models, output: &Output) -> Result<()> {
     let found = find::run(&arguments.runs, &arguments.run)?;
+    lock::changed_since(&found.path, session, output)?;
     let (plan, interventions) = experiment::reopen(&found.path, models)?;
     let model = models.load(&plan.model)?;
     let row = prompt(arguments, &plan, &model)?;

@@ -14,6 +14,7 @@ mod fix;
 mod fmt;
 mod generate;
 mod init;
+mod lock;
 mod lsp;
 mod origins;
 mod output;
@@ -24,6 +25,7 @@ mod resume;
 mod run;
 pub mod schema;
 mod session;
+mod shell;
 mod watch;
 
 use crate::guard;
@@ -51,10 +53,11 @@ pub fn run(cli: &Cli) -> ExitCode {
     };
     let session = Session { world: RealWorld::new(locator.clone()).telling(tell), locator };
     match &cli.command {
-        Command::Check(arguments) => check::check(arguments, &session.world, &output),
+        Command::Check(arguments) => check::check(arguments, &session, &output),
         Command::Fmt(arguments) => fmt::fmt(arguments, &session.world, &output),
-        Command::Plan(arguments) => plan::plan(arguments, &session.world, &output),
+        Command::Plan(arguments) => plan::plan(arguments, &session, &output),
         Command::Diff(arguments) => diff::diff(arguments, &session, &output),
+        Command::Lock(arguments) => lock::lock(arguments, &session, &output),
         Command::Run(arguments) => run::run(arguments, &session, &output),
         Command::Watch(arguments) => run::run(&RunArgs { watch: true, ..arguments.clone() }, &session, &output),
         Command::Resume(arguments) => resume::resume(arguments, &session, &output),

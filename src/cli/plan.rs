@@ -1,8 +1,9 @@
 //! `reftc plan`
 
 use super::args::PlanArgs;
-use super::origins;
 use super::output::Output;
+use super::session::Session;
+use super::{lock, origins};
 use crate::compile::{Compiled, compile};
 use crate::diag::suggest;
 use crate::digest;
@@ -11,19 +12,23 @@ use crate::plan::{Experiment, Means, Plan};
 use crate::report;
 use crate::report::stages::ExperimentStages;
 use crate::store::stages::History;
-use crate::world::World;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
 /// Prints the plan of a spec.
-pub fn plan(arguments: &PlanArgs, world: &dyn World, output: &Output) -> ExitCode {
-    let compiled = compile(&arguments.spec, &arguments.settings, world);
+pub fn plan(arguments: &PlanArgs, session: &Session, output: &Output) -> ExitCode {
+    let compiled = compile(&arguments.spec, &arguments.settings, &session.world);
     let plan = match select(&compiled, arguments.experiment.as_deref(), arguments.means.means(), output) {
         Ok(plan) => plan,
         Err(code) => return code,
     };
+    if arguments.locked
+        && let Err(code) = lock::refuse_drift(&arguments.spec, &compiled, session, output)
+    {
+        return code;
+    }
     if arguments.show_origin {
         output.data(&origins::text(&plan, output.style()));
         return ExitCode::SUCCESS;

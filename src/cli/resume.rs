@@ -2,6 +2,7 @@
 
 use super::args::{EventFormat, ResumeArgs};
 use super::events::Events;
+use super::lock;
 use super::output::Output;
 use super::progress::Progress;
 use super::session::{Session, interruptible};
@@ -28,6 +29,7 @@ pub fn resume(arguments: &ResumeArgs, session: &Session, output: &Output) -> Exi
     let events = Events::new(arguments.format.format == EventFormat::Json, output);
     let mut progress = Progress::new(output);
     let outcome = interruptible(|interrupt| {
+        lock::unchanged(&found.path, session)?;
         experiment::resume(&found.path, &mut models, interrupt, &mut |event| {
             events.tell(&event);
             progress.show(&event);

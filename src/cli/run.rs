@@ -2,10 +2,12 @@
 
 use super::args::{EventFormat, RunArgs};
 use super::events::Events;
+use super::lock;
 use super::output::Output;
 use super::plan::select;
 use super::progress::{Download, Progress};
 use super::session::{Session, interruptible};
+use super::shell::quoted;
 use super::watch::watch;
 use crate::compile::{Compiled, compile, expectations};
 use crate::diag::{Code, Diagnostic};
@@ -17,6 +19,7 @@ use crate::plan::{Experiment, Plan, PointValue};
 use crate::report::{sweep, table, units};
 use crate::store::frozen::Budget;
 use crate::store::result::RunResult;
+use crate::store::run_folder::WhenLocked;
 use serde::Serialize;
 use std::path::Path;
 use std::process::ExitCode;
@@ -60,7 +63,11 @@ pub fn ready(arguments: &RunArgs, session: &Session, models: &mut Models, output
     let compiled = compile(&arguments.spec, &arguments.settings, &session.world);
     let plan = select(&compiled, arguments.experiment.as_deref(), arguments.means.means(), output)?;
     if !plan.experiments.iter().any(|experiment| experiment.hashes.provisional) {
+        lock::keep(arguments, &compiled, session, output)?;
         return Ok(Ready { all: compiled.plan(arguments.means.means()), compiled, plan });
+    }
+    if arguments.locked {
+        lock::refuse_drift(&arguments.spec, &compiled, session, output)?;
     }
     // The weights are fetched first: the hash that names the run's folder is over their content.
     let mut download = Download::new(*output);
@@ -76,6 +83,7 @@ pub fn ready(arguments: &RunArgs, session: &Session, models: &mut Models, output
     let mut compiled = compile(&arguments.spec, &arguments.settings, &session.world);
     compiled.diagnostics.retain(|diagnostic| !shown.contains(diagnostic));
     let plan = select(&compiled, arguments.experiment.as_deref(), arguments.means.means(), output)?;
+    lock::keep(arguments, &compiled, session, output)?;
     Ok(Ready { all: compiled.plan(arguments.means.means()), compiled, plan })
 }
 
@@ -88,6 +96,7 @@ pub fn all(
     output: &Output,
 ) -> ExitCode {
     let Ready { compiled, plan, .. } = ready;
+    let library = compiled.library();
     let mut outcomes: Vec<Option<Outcome>> = Vec::new();
     for (number, experiment) in plan.experiments.iter().enumerate() {
         if is_left() {
@@ -102,8 +111,10 @@ pub fn all(
                 experiment,
                 path: &arguments.spec,
                 spec: compiled.text(),
+                library: &library,
                 runs: &arguments.runs,
                 force: arguments.force,
+                when_locked: if arguments.wait { WhenLocked::Wait } else { WhenLocked::Refuse },
                 models,
                 interrupt,
                 emit: &mut |event| {
@@ -208,16 +219,15 @@ fn show_sweep(plan: &Plan, number: usize, outcomes: &[Option<Outcome>], argument
 
 /// The command that goes on with an interrupted run.
 fn again(arguments: &RunArgs) -> String {
-    let quoted = |text: &str| match text.contains(|letter: char| letter.is_whitespace() || "'\"$`\\".contains(letter)) {
-        true => format!("'{}'", text.replace('\'', "'\\''")),
-        false => text.to_owned(),
-    };
     let mut command = format!("reftc run {}", quoted(&arguments.spec.to_string_lossy()));
     if let Some(name) = &arguments.experiment {
         command.push_str(&format!(" --experiment {}", quoted(name)));
     }
     for setting in &arguments.settings {
         command.push_str(&format!(" --set {}", quoted(setting)));
+    }
+    if arguments.locked {
+        command.push_str(" --locked");
     }
     if arguments.means.passes != Passes::ALL {
         command.push_str(&format!(" --passes {}", arguments.means.passes));

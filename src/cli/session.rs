@@ -4,6 +4,7 @@ use super::args::{CacheArgs, DeviceArgs};
 use super::output::Output;
 use crate::execute::loaded::Models;
 use crate::model::device;
+use crate::model::interrupt::Interrupt;
 use crate::model::located::Locator;
 use crate::store::frozen::{FrozenCache, Settings};
 use crate::watch::Waker;
@@ -41,7 +42,7 @@ impl Session {
         }
         on_interrupt(*output);
         let frozen = cache.map_or_else(FrozenCache::off, |arguments| self.frozen_cache(arguments));
-        Ok(Models::new(chosen.device, self.locator.clone(), frozen))
+        Ok(Models::new(chosen.device, self.locator.clone(), frozen).heeding(Interrupt::new(&STOP)))
     }
 
     /// Opens the cache of constant states.
@@ -66,6 +67,8 @@ static HEEDED: AtomicBool = AtomicBool::new(false);
 static FIRST: OnceLock<Instant> = OnceLock::new();
 /// Signals that come closer than this are one.
 const SAME_WISH: Duration = Duration::from_millis(300);
+/// So long may what is under way take to end; then the process ends by itself. What is on disk is whole at any moment.
+const GRACE: Duration = Duration::from_millis(4500);
 static WAKER: OnceLock<Waker> = OnceLock::new();
 
 /// Work that looks at the flag: until it ends, the first Ctrl-C only sets the flag. Elsewhere Ctrl-C ends the process.
@@ -117,5 +120,14 @@ fn on_interrupt(output: Output) {
             std::process::exit(130);
         }
         output.note("\nending after what is under way; Ctrl-C again ends at once");
+        std::thread::spawn(move || {
+            std::thread::sleep(GRACE);
+            output.note("what is under way takes too long and is abandoned; the same command goes on from what was saved before");
+            #[allow(
+                clippy::exit,
+                reason = "every file is written beside and renamed, so nothing is lost but what is under way"
+            )]
+            std::process::exit(130);
+        });
     });
 }

@@ -17,6 +17,11 @@ pub fn digest_of(source: &Source, digest: &dyn Fn(&Path) -> io::Result<String>) 
     Ok(joined(digests.collect::<Result<_>>()?))
 }
 
+/// The key under which the shape of a source's rows is remembered, by the digest of its files.
+pub fn shape_key(digest: &str, source: &Source) -> String {
+    digest::of(format!("{digest}{}", digest::json(&(&source.format, &source.steps))))
+}
+
 /// All rows, one file after the other, and the digest of what was read.
 ///
 /// # Errors

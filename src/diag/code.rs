@@ -104,6 +104,10 @@ codes! {
     EngineFailed = "E0507", "engine-failed";
     SavedFileUnreadable = "E0508", "saved-file-unreadable";
     RunFormat = "E0509", "run-format";
+    NotAsLocked = "E0510", "not-as-locked";
+    LockUnreadable = "E0511", "lock-unreadable";
+    RecordDamaged = "E0512", "record-damaged";
+    InputsChanged = "E0513", "inputs-changed";
     // Warnings
     UnusedName = "W0101", "unused-name";
     NothingToRun = "W0102", "nothing-to-run";
@@ -121,6 +125,8 @@ codes! {
     MissingPositions = "W0409", "missing-positions";
     TrailingSpace = "W0410", "trailing-space";
     CacheUnwritable = "W0501", "cache-unwritable";
+    LockDrift = "W0502", "lock-drift";
+    ChangedSinceRun = "W0503", "changed-since-run";
     // Advice
     ConstantPositions = "A0401", "constant-positions";
 }

@@ -4,6 +4,7 @@ use super::batch::LossBatch;
 use super::choices::{self, choose};
 use super::event::{Event, Record, Score, Subject, TargetLoss};
 use super::generate::Generator;
+use super::interruption::or_interrupted;
 use crate::data::encode::EncodedRow;
 use crate::data::metric::{self, Metric};
 use crate::data::tokenizer::Tokenizer;
@@ -47,20 +48,8 @@ pub fn evaluate(task: Task<'_>, interrupt: &AtomicBool, emit: &mut dyn FnMut(Eve
             return Ok(None);
         }
         let batch: Vec<&EncodedRow> = batch.iter().collect();
-        let records = match (answers, &eval.choices, eval.metric) {
-            (Answers::Known(outputs), ..) => {
-                let known = outputs.iter().skip(number * eval.batch.max(1));
-                batch.iter().zip(known).map(|(row, output)| record(eval, row, output.clone())).collect()
-            }
-            (Answers::Given { generator, .. }, Some(choices), _) => choose(choices.likelihood, generator, &batch)?,
-            (Answers::Given { generator, .. }, None, Metric::Perplexity) => losses(generator, &batch)?,
-            (Answers::Given { generator, tokenizer }, None, Metric::Accuracy | Metric::ExactMatch) => {
-                let outputs = generator.greedy(&batch, eval.max_tokens)?;
-                tokens += outputs.iter().map(Vec::len).sum::<usize>();
-                let texts = outputs.iter().map(|ids| tokenizer.decode(ids, true)).collect::<Result<Vec<_>>>()?;
-                batch.iter().zip(texts).map(|(row, output)| record(eval, row, output)).collect()
-            }
-        };
+        let given = records(task, &batch, number, &mut tokens);
+        let Some(records) = or_interrupted(given, interrupt)? else { return Ok(None) };
         for record in records {
             correct += usize::from(record.correct);
             if let Some(target) = record.loss {
@@ -84,6 +73,25 @@ pub fn evaluate(task: Task<'_>, interrupt: &AtomicBool, emit: &mut dyn FnMut(Eve
     let score = Score { metric: eval.metric, value, rows: rows.len(), correct, majority, tokens, seconds };
     emit(Event::EvalDone { eval: eval.name.clone(), subject, score: score.clone() });
     Ok(Some(score))
+}
+
+/// The records of batch `number`; `tokens` counts those that were generated.
+fn records(task: Task<'_>, batch: &[&EncodedRow], number: usize, tokens: &mut usize) -> Result<Vec<Record>> {
+    let Task { eval, answers, .. } = task;
+    Ok(match (answers, &eval.choices, eval.metric) {
+        (Answers::Known(outputs), ..) => {
+            let known = outputs.iter().skip(number * eval.batch.max(1));
+            batch.iter().zip(known).map(|(row, output)| record(eval, row, output.clone())).collect()
+        }
+        (Answers::Given { generator, .. }, Some(choices), _) => choose(choices.likelihood, generator, batch)?,
+        (Answers::Given { generator, .. }, None, Metric::Perplexity) => losses(generator, batch)?,
+        (Answers::Given { generator, tokenizer }, None, Metric::Accuracy | Metric::ExactMatch) => {
+            let outputs = generator.greedy(batch, eval.max_tokens)?;
+            *tokens += outputs.iter().map(Vec::len).sum::<usize>();
+            let texts = outputs.iter().map(|ids| tokenizer.decode(ids, true)).collect::<Result<Vec<_>>>()?;
+            batch.iter().zip(texts).map(|(row, output)| record(eval, row, output)).collect()
+        }
+    })
 }
 
 /// What the gold of a record counts as where the commonest is looked for: the place of the choice that it is, for the texts of

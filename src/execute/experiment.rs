@@ -7,12 +7,13 @@ use crate::diag::{Code, Diagnostic, Result, suggest};
 use crate::digest;
 use crate::intervention::save;
 use crate::intervention::units::Interventions;
+use crate::lock::{Drift, Inputs, Kind, Library, Lock};
 use crate::model::config::ModelSource;
 use crate::model::device;
 use crate::plan::Experiment;
 use crate::plan::passes::Passes;
 use crate::store::result::{RunResult, Timings};
-use crate::store::run_folder::{RunFolder, WhenLocked};
+use crate::store::run_folder::{self, RunFolder, WhenLocked};
 use crate::store::stages::History;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -23,10 +24,14 @@ pub struct Run<'a> {
     /// The spec's file, and its text, which the run folder keeps.
     pub path: &'a Path,
     pub spec: &'a str,
+    /// The library files that it uses.
+    pub library: &'a Library,
     /// The folder of runs.
     pub runs: &'a Path,
     /// Finished stages are run again.
     pub force: bool,
+    /// What to do where another process works on the run.
+    pub when_locked: WhenLocked,
     pub models: &'a mut Models,
     /// Set by Ctrl-C.
     pub interrupt: &'a AtomicBool,
@@ -50,15 +55,18 @@ pub struct Outcome {
 /// # Errors
 /// E0501, E0502 and E0509 of the run folder; those of the model, the data and the training. What was finished stays recorded.
 pub fn run(run: Run<'_>) -> Result<Outcome> {
-    let Run { experiment, path, spec, runs, force, models, interrupt, emit } = run;
-    let mut folder = RunFolder::open(runs, &experiment.name, &experiment.hashes.training, WhenLocked::Refuse)?;
+    let Run { experiment, path, spec, library, runs, force, when_locked, models, interrupt, emit } = run;
+    let mut folder = RunFolder::open(runs, &experiment.name, &experiment.hashes.training, when_locked)?;
     if force {
         folder.discard_training()?;
     }
     // Before the plan in the folder is replaced by this one: the reasons are what differs.
     let history = History::read(runs, &experiment.name);
     let plan = history.stages(experiment, device::kind(models.device()));
-    folder.describe(spec, &format!("{}\n", digest::json(&absolute(experiment))))?;
+    let absolute = absolute(experiment);
+    folder.describe(spec, &format!("{}\n", digest::json(&absolute)))?;
+    let inputs = Inputs { library: library.clone(), ..Inputs::of(&absolute, Path::new("")) };
+    Lock::of(&inputs, models.locator())?.write(&folder.path().join("lock.json"))?;
     let mut stages = Stages::new(experiment, folder, models, interrupt, emit).reusing(history);
     stages.tell(plan);
     // A bare file name has an empty parent, which means the present folder.
@@ -101,11 +109,10 @@ pub fn reopen(folder: &Path, models: &Models) -> Result<(Experiment, Interventio
 /// The plan that a run was made by.
 ///
 /// # Errors
-/// E0504 where the folder has none that can be read.
+/// E0504 where the folder has none, E0512 where it cannot be read.
 pub fn plan_of(folder: &Path) -> Result<Experiment> {
-    let plan = std::fs::read_to_string(folder.join("plan.json")).ok();
-    let plan: Option<Experiment> = plan.and_then(|text| serde_json::from_str(&text).ok());
-    plan.ok_or_else(|| not_a_run(folder, format!("`{}` has no plan that this reftc can read", folder.display())))
+    let plan = run_folder::read_record(&folder.join("plan.json"))?;
+    plan.ok_or_else(|| not_a_run(folder, format!("`{}` has no plan", folder.display())))
 }
 
 fn not_a_run(folder: &Path, message: String) -> Box<Diagnostic> {
@@ -113,7 +120,8 @@ fn not_a_run(folder: &Path, message: String) -> Box<Diagnostic> {
     Box::new(Diagnostic::new(Code::RunNotFound, message).in_file(folder, None).help(help))
 }
 
-/// Runs the evaluations of an earlier run again, all or the one of that name, with its passes or with these.
+/// Runs the evaluations of an earlier run again, all or the one of that name, with its passes or with these. What is measured with
+/// something that has `changed` since the run is told and not recorded.
 ///
 /// # Errors
 /// Those of [`reopen`]; E0504 where the run has no evaluation of that name.
@@ -121,19 +129,24 @@ pub fn measure_again(
     path: &Path,
     only: Option<&str>,
     passes: Option<Passes>,
+    changed: &[Drift],
     models: &mut Models,
     interrupt: &AtomicBool,
     emit: &mut dyn FnMut(Event),
 ) -> Result<Outcome> {
     let (mut experiment, interventions) = reopen(path, models)?;
     experiment.passes = passes.unwrap_or(experiment.passes);
+    if changed.iter().any(|drift| drift.kind == Kind::Model) {
+        // Constant states are kept by the digest of the weights, which are no longer those of the plan.
+        experiment.model.weights = None;
+    }
     let names: Vec<&str> = experiment.evals.iter().map(|eval| eval.name.as_str()).collect();
     if let Some(name) = only.filter(|name| !names.contains(name)) {
         let diagnostic = Diagnostic::new(Code::RunNotFound, format!("the run has no evaluation named `{name}`"));
         return Err(Box::new(diagnostic.help(format!("it has {}", suggest::list(&names)))));
     }
     let folder = RunFolder::reopen(path, WhenLocked::Refuse)?;
-    Stages::new(&experiment, folder, models, interrupt, emit).measure(only, &interventions)
+    Stages::new(&experiment, folder, models, interrupt, emit).with_changed(changed).measure(only, &interventions)
 }
 
 /// The plan with every path made absolute, so that the run can be evaluated from any folder.

@@ -7,8 +7,10 @@ use crate::diag::Result;
 use crate::model::config::{ModelSource, Precision};
 use crate::model::decoder::Decoder;
 use crate::model::hub::{Progress, Wanted};
+use crate::model::interrupt::Interrupt;
 use crate::model::known::KnownModel;
 use crate::model::located::{Located, Locator};
+use crate::model::weights::Weights;
 use crate::plan::Model;
 use crate::store::frozen::FrozenCache;
 use candle_core::Device;
@@ -47,18 +49,30 @@ pub struct Models {
     /// Constant states of rows, shared by all that runs in this process.
     frozen: Rc<FrozenCache>,
     locator: Locator,
+    interrupt: Interrupt,
     loaded: Vec<(ModelSource, Precision, Rc<LoadedModel>)>,
 }
 
 impl Models {
     /// No models yet; those that are loaded will live on `device`.
     pub fn new(device: Device, locator: Locator, frozen: FrozenCache) -> Self {
-        Self { device, frozen: Rc::new(frozen), locator, loaded: Vec::new() }
+        Self { device, frozen: Rc::new(frozen), locator, interrupt: Interrupt::default(), loaded: Vec::new() }
+    }
+
+    /// Models that are loaded from now on give up in the middle of a pass once this is set.
+    #[must_use]
+    pub fn heeding(self, interrupt: Interrupt) -> Self {
+        Self { interrupt, ..self }
     }
 
     /// The device of the models.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// Where models are looked for.
+    pub fn locator(&self) -> &Locator {
+        &self.locator
     }
 
     /// The cache of constant states.
@@ -105,7 +119,9 @@ impl Models {
         let (tokenizer, chat_template) = (found.tokenizer()?, found.chat_template()?);
         // Weights need the room more.
         self.loaded.iter().for_each(|(_, _, other)| other.arena.borrow_mut().clear());
-        let decoder = Decoder::load(found.files(), &model.config, model.precision, &self.device)?;
+        let mut weights = Weights::open(found.files(), &model.config, model.precision, &self.device)?;
+        weights.interrupt = self.interrupt;
+        let decoder = Decoder::from_weights(&weights, &model.config)?;
         found.close();
         let loaded = Rc::new(LoadedModel::new(decoder, tokenizer, chat_template, found));
         self.loaded.push((model.source.clone(), model.precision, loaded.clone()));

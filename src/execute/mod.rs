@@ -17,6 +17,7 @@ pub mod event;
 pub mod experiment;
 pub mod generate;
 pub mod gradients;
+mod interruption;
 pub mod lines;
 pub mod loaded;
 mod many;

@@ -8,6 +8,7 @@ use super::evaluate::{self, Answers, evaluate};
 use super::event::{Event, Record, Score, Subject};
 use super::experiment::Outcome;
 use super::generate::Generator;
+use super::interruption::or_interrupted;
 use super::loaded::{LoadedModel, Models};
 use super::record::{self, TrainingLog};
 use super::reuse;
@@ -18,6 +19,7 @@ use crate::diag::Result;
 use crate::digest;
 use crate::intervention::units::Interventions;
 use crate::intervention::{engine_failed, save};
+use crate::lock::{Drift, Inputs};
 use crate::model::device;
 use crate::plan::{Eval, Experiment};
 use crate::store::atomic::{self, AtomicFile};
@@ -47,6 +49,9 @@ pub struct Stages<'a> {
     model: Option<Rc<LoadedModel>>,
     /// Earlier runs, whose work may be taken over.
     history: Option<History>,
+    /// What is no longer as it was when the run was made; what is measured with it is not recorded, but kept here.
+    changed: &'a [Drift],
+    unrecorded: Vec<EvalRecord>,
 }
 
 impl<'a> Stages<'a> {
@@ -59,13 +64,20 @@ impl<'a> Stages<'a> {
         emit: &'a mut dyn FnMut(Event),
     ) -> Self {
         let device = device::kind(models.device());
-        Self { experiment, folder, device, models, interrupt, emit, model: None, history: None }
+        let (changed, unrecorded) = (&[][..], Vec::new());
+        Self { experiment, folder, device, models, interrupt, emit, model: None, history: None, changed, unrecorded }
     }
 
     /// Takes over what earlier runs have done.
     #[must_use]
     pub fn reusing(self, history: History) -> Self {
         Self { history: Some(history), ..self }
+    }
+
+    /// Records nothing that is measured with what has changed since the run.
+    #[must_use]
+    pub fn with_changed(self, changed: &'a [Drift]) -> Self {
+        Self { changed, ..self }
     }
 
     /// Tells how far each stage is.
@@ -88,7 +100,7 @@ impl<'a> Stages<'a> {
     pub fn measure(mut self, only: Option<&str>, interventions: &Interventions) -> Result<Outcome> {
         let experiment = self.experiment;
         for eval in experiment.evals.iter().filter(|eval| only.is_none_or(|name| name == eval.name)) {
-            if self.evaluate(eval, interventions)?.is_none() {
+            if or_interrupted(self.evaluate(eval, interventions), self.interrupt)?.flatten().is_none() {
                 return Ok(self.outcome(true, false));
             }
         }
@@ -106,7 +118,8 @@ impl<'a> Stages<'a> {
     }
 
     fn outcome(&self, interrupted: bool, up_to_date: bool) -> Outcome {
-        let (folder, result) = (self.folder.path().to_path_buf(), self.folder.result().clone());
+        let (folder, mut result) = (self.folder.path().to_path_buf(), self.folder.result().clone());
+        self.unrecorded.iter().cloned().for_each(|record| result.put_eval(record));
         Outcome { folder, result, timings: self.folder.timings().clone(), interrupted, up_to_date }
     }
 
@@ -124,7 +137,7 @@ impl<'a> Stages<'a> {
             self.folder.record_environment(&Environment::capture(around, &name, card, threads))?;
         }
         self.folder.log(&format!("reftc {}, {name}, {threads} threads", env!("CARGO_PKG_VERSION")));
-        let progress = self.all();
+        let progress = or_interrupted(self.all(), self.interrupt).map(|done| done.unwrap_or(Progress::Interrupted));
         match &progress {
             Ok(Progress::Interrupted) => self.folder.log("interrupted"),
             Ok(_) => self.folder.log("finished"),
@@ -246,7 +259,9 @@ impl<'a> Stages<'a> {
     fn evaluate(&mut self, eval: &Eval, interventions: &Interventions) -> Result<Option<()>> {
         let found = self.models.locate(&self.experiment.model)?;
         let rows = eval_rows(self.experiment, eval, &found)?;
-        let mut file = self.folder.eval_rows(&eval.name)?;
+        let read = Inputs::of_eval(&self.experiment.model.source, eval, Path::new(""));
+        let is_recorded = !self.changed.iter().any(|drift| read.has(drift));
+        let mut file = is_recorded.then(|| self.folder.eval_rows(&eval.name)).transpose()?;
         let baseline = match eval.baseline {
             true => match self.score(eval, Subject::Baseline, &rows, interventions, &mut file)? {
                 Some(score) => Some(score),
@@ -255,9 +270,6 @@ impl<'a> Stages<'a> {
             false => None,
         };
         let Some(tuned) = self.score(eval, Subject::Tuned, &rows, interventions, &mut file)? else { return Ok(None) };
-        // A record of other rows than those in the file would be a lie.
-        self.folder.forget_eval(&eval.name)?;
-        file.finish()?;
         let record = EvalRecord {
             name: eval.name.clone(),
             hash: self.experiment.hashes.evals.get(&eval.name).cloned().unwrap_or_default(),
@@ -269,6 +281,13 @@ impl<'a> Stages<'a> {
             majority: tuned.majority.map(|majority| majority.share),
             rows: tuned.rows,
         };
+        let Some(file) = file else {
+            self.unrecorded.push(record);
+            return Ok(Some(()));
+        };
+        // A record of other rows than those in the file would be a lie.
+        self.folder.forget_eval(&eval.name)?;
+        file.finish()?;
         self.folder.record_eval(record, tuned.seconds)?;
         let path = eval_path(self.folder.path(), &eval.name);
         (self.emit)(Event::Artefact { path });
@@ -282,7 +301,7 @@ impl<'a> Stages<'a> {
         subject: Subject,
         rows: &[EncodedRow],
         interventions: &Interventions,
-        file: &mut AtomicFile,
+        file: &mut Option<AtomicFile>,
     ) -> Result<Option<Score>> {
         if let Some(outputs) = self.known(eval, subject, rows) {
             return self.told(evaluate::Task { eval, rows, answers: Answers::Known(&outputs), subject }, file);
@@ -302,11 +321,11 @@ impl<'a> Stages<'a> {
     }
 
     /// Evaluates, tells of it, and writes the rows to the file.
-    fn told(&mut self, task: evaluate::Task<'_>, file: &mut AtomicFile) -> Result<Option<Score>> {
+    fn told(&mut self, task: evaluate::Task<'_>, file: &mut Option<AtomicFile>) -> Result<Option<Score>> {
         let path = eval_path(self.folder.path(), &task.eval.name);
         let mut failed = None;
         let mut tell = |event: Event| {
-            if let Event::EvalRow { subject, record, .. } = &event {
+            if let (Event::EvalRow { subject, record, .. }, Some(file)) = (&event, &mut *file) {
                 let line = digest::json(&(RowLine { subject: *subject, record }));
                 if let Err(cause) = writeln!(file, "{line}") {
                     failed.get_or_insert(atomic::unwritable(&path, &cause));

@@ -6,6 +6,7 @@ use super::checkpoint::{self, Position};
 use super::engine::{Engine, Reuse};
 use super::event::{EpochDone, Event, StepDone};
 use super::gradients::Gradients;
+use super::interruption::or_interrupted;
 use super::optimizer::{AdamW, Report};
 use crate::data::encode::EncodedRow;
 use crate::data::metric::Metric;
@@ -243,12 +244,14 @@ impl<'a> Trainer<'a> {
             if interrupt.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            let ready = ahead.take().unwrap_or_else(|| self.prepare(step, &rows)).map_err(engine_failed)?;
+            let ready = ahead.take().unwrap_or_else(|| self.prepare(step, &rows)).map_err(engine_failed);
+            let Some(ready) = or_interrupted(ready, interrupt)? else { return Ok(None) };
             numbers.push(rows.iter().map(|row| row.row.row).collect());
             tokens += rows.iter().map(|row| input(row.row).tokens.len()).sum::<usize>();
             reuse.rows += ready.batch.reuse.rows;
             reuse.found += ready.batch.reuse.found;
-            let (loss, gradients) = self.pass(ready, &edits).map_err(engine_failed)?;
+            let passed = self.pass(ready, &edits).map_err(engine_failed);
+            let Some((loss, gradients)) = or_interrupted(passed, interrupt)? else { return Ok(None) };
             losses.push(loss);
             match &mut sum {
                 Some(sum) => sum.add(&gradients).map_err(engine_failed)?,

@@ -61,6 +61,10 @@ impl World for Overlay<'_> {
         self.world.remember_bytes(kind, key, value);
     }
 
+    fn follow_lock(&self, spec: &Path) {
+        self.world.follow_lock(spec);
+    }
+
     fn touched(&self) -> Vec<PathBuf> {
         self.world.touched()
     }

@@ -2,6 +2,7 @@
 //!
 //! A block is one node of the graph; where an edit acts inside it, its two halves are nodes of their own.
 
+use super::interrupt::Interrupt;
 use super::ops::attention::Attention;
 use super::ops::frozen::Frozen;
 use super::ops::linear::Linear;
@@ -35,6 +36,7 @@ pub struct BlockPass {
     pub past: Option<Tensor>,
     /// Keep nothing for the backward pass but the input.
     pub recompute: bool,
+    pub interrupt: Interrupt,
 }
 
 /// The attention of a block, before the residual sum: `[entering, hidden]` to `[leaving, hidden]`.
@@ -44,6 +46,7 @@ pub struct AttentionPass(pub BlockPass);
 pub struct FeedForwardPass {
     pub block: Arc<Block>,
     pub recompute: bool,
+    pub interrupt: Interrupt,
 }
 
 /// What the backward pass of a block needs beside its input.
@@ -133,6 +136,7 @@ impl Frozen for BlockPass {
     }
 
     fn backward(&self, hidden: &Tensor, saved: &Self::Saved, gradient: &Tensor) -> Result<Tensor> {
+        self.interrupt.check()?;
         let again;
         let saved = match saved {
             Some(saved) => saved,
@@ -168,6 +172,7 @@ impl Frozen for AttentionPass {
     }
 
     fn backward(&self, hidden: &Tensor, saved: &Self::Saved, gradient: &Tensor) -> Result<Tensor> {
+        self.0.interrupt.check()?;
         let rotated = match saved {
             Some(rotated) => rotated.clone(),
             None => self.0.block.rotated(hidden, &self.0.stage)?,
@@ -193,6 +198,7 @@ impl Frozen for FeedForwardPass {
     }
 
     fn backward(&self, middle: &Tensor, saved: &Self::Saved, gradient: &Tensor) -> Result<Tensor> {
+        self.interrupt.check()?;
         let gate_up = match saved {
             Some(gate_up) => gate_up.clone(),
             None => self.block.gate_up(middle, &[])?,

@@ -10,6 +10,7 @@ use super::cache::Cache;
 use super::config::{ModelConfig, Precision};
 use super::files::ModelFiles;
 use super::head::{Head, Losses};
+use super::interrupt::Interrupt;
 use super::ops::attention::{Attention, Rows};
 use super::ops::frozen;
 use super::ops::linear::Linear;
@@ -18,7 +19,7 @@ use super::ops::rope::Rotary;
 use super::pass::{Constants, Join, Leaving, Pass, Stage};
 use super::place::At;
 use super::weights::Weights;
-use crate::diag;
+use crate::diag::{self, Code, Diagnostic};
 use candle_core::{DType, Device, Result, Tensor, bail};
 use std::sync::Arc;
 
@@ -66,6 +67,7 @@ pub struct Decoder {
     blocks: Vec<Arc<Block>>,
     head: Arc<Head>,
     rotary: Rotary,
+    interrupt: Interrupt,
 }
 
 impl Decoder {
@@ -91,6 +93,9 @@ impl Decoder {
             weights.explain(RmsNorm::new(&weight, config.norm_epsilon), name)
         };
         let block = |layer: usize| {
+            if weights.interrupt.is_set() {
+                return Err(Box::new(Diagnostic::new(Code::EngineFailed, "the loading of the model was interrupted")));
+            }
             let name = |part: &str| format!("model.layers.{layer}.{part}");
             let projection =
                 [(name("self_attn.q_proj"), query), (name("self_attn.k_proj"), key), (name("self_attn.v_proj"), key)];
@@ -127,6 +132,7 @@ impl Decoder {
             embeddings,
             head: Arc::new(head),
             rotary: Rotary::new(&config.rope, config.head_dim),
+            interrupt: weights.interrupt,
         })
     }
 
@@ -156,6 +162,7 @@ impl Decoder {
         }
         let mut stream: Option<Tensor> = None;
         for point in 0..=layers {
+            self.interrupt.check()?;
             stream = self.join(pass.joins[point].as_ref(), stream)?;
             if let Some(mut hidden) = stream {
                 if point > 0 {
@@ -174,7 +181,8 @@ impl Decoder {
                 stream = match (stream, &pass.stages[point]) {
                     (Some(hidden), Some(stage)) => {
                         let (block, past) = (self.blocks[point].clone(), pass.past[point].clone());
-                        let block = BlockPass { block, stage: stage.clone(), past, recompute: pass.recompute };
+                        let (stage, recompute, interrupt) = (stage.clone(), pass.recompute, self.interrupt);
+                        let block = BlockPass { block, stage, past, recompute, interrupt };
                         self.block(point, block, &hidden, hook, &mut watch)?
                     }
                     // Nobody needs it any more.
@@ -223,7 +231,7 @@ impl Decoder {
         };
         let mixed = hook.edit(layer, At::AttentionOutput, mixed)?;
         let middle = (stage.leaving.pick(hidden)? + mixed)?;
-        let added = frozen::apply(FeedForwardPass { block, recompute }, &middle)?;
+        let added = frozen::apply(FeedForwardPass { block, recompute, interrupt: self.interrupt }, &middle)?;
         (middle + hook.edit(layer, At::MlpOutput, added)?).map(Some)
     }
 

@@ -8,12 +8,14 @@
 
 mod dataset;
 mod failure;
+pub mod pins;
 mod repository;
 pub mod settings;
 pub mod split_files;
 mod transfer;
 
-pub use dataset::find_rows;
+pub use dataset::{find_rows, pin_of};
+pub use pins::{Pin, Pins};
 pub use repository::{Progress, Snapshot};
 pub use settings::HubSettings;
 

@@ -2,7 +2,7 @@
 
 use super::config::{ModelConfig, ModelSource};
 use super::files::{Content, ModelFiles, Part};
-use super::hub::{Hub, HubSettings, Progress, Wanted};
+use super::hub::{Hub, HubSettings, Pin, Progress, Wanted};
 use super::known::{KnownModel, ModelDigests};
 use crate::data::chat::ChatTemplate;
 use crate::data::tokenizer::Tokenizer;
@@ -31,9 +31,20 @@ pub struct Locator {
 pub struct Located {
     files: ModelFiles,
     cache: Cache,
-    /// For a model of the hub: its name and commit, which stand for the weights while they are not at hand.
-    commit: Option<String>,
+    /// For a model of the hub: its commit, which stands for the weights while they are not at hand.
+    pin: Option<Pin>,
     tokenizer: Arc<OnceLock<Arc<Tokenizer>>>,
+    inventory: Arc<OnceLock<Vec<Item>>>,
+}
+
+/// One of the files that decide what a model computes, by its content.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// The file's name, the same on every machine.
+    pub name: String,
+    pub bytes: u64,
+    pub sha256: String,
+    decides_tokens: bool,
 }
 
 impl Locator {
@@ -52,16 +63,18 @@ impl Locator {
         wanted: Wanted,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Located> {
-        let (files, commit) = match source {
+        let (files, pin) = match source {
             ModelSource::Hub { repo, revision } => {
                 let snapshot = Hub::new(&self.hub, repo, revision)?.fetch(wanted, progress)?;
-                (ModelFiles::folder(&snapshot.folder)?, Some(format!("{repo} {}", snapshot.commit)))
+                let pin = Pin { commit: snapshot.commit, repository: repo.clone(), revision: revision.clone() };
+                (ModelFiles::folder(&snapshot.folder)?, Some(pin))
             }
             ModelSource::Folder(path) => (ModelFiles::folder(path)?, None),
             ModelSource::Gguf(path) => (ModelFiles::gguf(path)?, None),
             ModelSource::Embedded(name) => (ModelFiles::embedded(name)?, None),
         };
-        Ok(self.shared(Located { files, cache: self.cache.clone(), commit, tokenizer: Arc::default() }))
+        let (tokenizer, inventory) = (Arc::default(), Arc::default());
+        Ok(self.shared(Located { files, cache: self.cache.clone(), pin, tokenizer, inventory }))
     }
 
     /// The same model as it was found earlier, if its files have not changed since.
@@ -69,7 +82,7 @@ impl Locator {
         let Some(state) = located.state() else { return located };
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         match found.iter().find(|(known, _)| *known == state) {
-            Some((_, known)) => Located { commit: located.commit, ..known.clone() },
+            Some((_, known)) => Located { pin: located.pin, ..known.clone() },
             None => {
                 found.push((state, located.clone()));
                 // Whoever watches files for days does not keep every model that they held.
@@ -105,13 +118,29 @@ impl Located {
         }
     }
 
+    /// Of a model of the hub, the commit.
+    pub fn pin(&self) -> Option<&Pin> {
+        self.pin.as_ref()
+    }
+
+    /// Every file that decides what the model computes, in a fixed order; weights that are not at hand are left out. Each is hashed once.
+    ///
+    /// # Errors
+    /// Where a file cannot be read.
+    pub fn inventory(&self) -> Result<&[Item]> {
+        if let Some(known) = self.inventory.get() {
+            return Ok(known);
+        }
+        let items = self.files.parts().iter().map(|part| self.item(part)).collect::<Result<_>>()?;
+        Ok(self.inventory.get_or_init(|| items))
+    }
+
     /// SHA-256 over the files that decide how text becomes tokens.
     ///
     /// # Errors
     /// Where a file cannot be read.
     pub fn tokenizer_digest(&self) -> Result<String> {
-        let parts = self.files.parts();
-        self.digest_of_all(&parts.iter().filter(|part| part.decides_tokens()).collect::<Vec<_>>())
+        Ok(digest_of_all(self.inventory()?.iter().filter(|item| item.decides_tokens)))
     }
 
     /// The present state of all files; `None` where one of them is changing.
@@ -133,22 +162,23 @@ impl Located {
         Tokenizer::new(tokenizer, bos, eos)
     }
 
-    /// SHA-256 of a part, remembered for large files.
-    fn digest(&self, part: &Part) -> Result<String> {
-        match &part.content {
-            Content::Bytes(bytes) => Ok(digest::of(bytes)),
-            Content::File(path) => self.cache.digest(path).map_err(|error| {
-                let message = format!("cannot read `{}`: {error}", path.display());
-                Box::new(Diagnostic::new(Code::ModelUnreadable, message).in_file(path, None))
-            }),
-        }
+    fn item(&self, part: &Part) -> Result<Item> {
+        let (bytes, sha256) = match &part.content {
+            Content::Bytes(bytes) => (bytes.len() as u64, digest::of(bytes)),
+            Content::File(path) => {
+                let read = || Ok((path.metadata()?.len(), self.cache.digest(path)?));
+                read().map_err(|error: std::io::Error| {
+                    let message = format!("cannot read `{}`: {error}", path.display());
+                    Box::new(Diagnostic::new(Code::ModelUnreadable, message).in_file(path, None))
+                })?
+            }
+        };
+        Ok(Item { name: part.name.clone(), bytes, sha256, decides_tokens: part.decides_tokens() })
     }
+}
 
-    fn digest_of_all(&self, parts: &[&Part]) -> Result<String> {
-        let digests: Result<Vec<(&str, String)>> =
-            parts.iter().map(|part| Ok((part.name.as_str(), self.digest(part)?))).collect();
-        Ok(digest::of(digest::json(&digests?)))
-    }
+fn digest_of_all<'a>(items: impl Iterator<Item = &'a Item>) -> String {
+    digest::of(digest::json(&items.map(|item| (&item.name, &item.sha256)).collect::<Vec<_>>()))
 }
 
 impl KnownModel for Located {
@@ -186,11 +216,14 @@ impl KnownModel for Located {
 
     fn digests(&self) -> Result<ModelDigests> {
         let tokenizer = self.tokenizer_digest()?;
-        let parts = self.files.parts();
-        let all: Vec<&Part> = parts.iter().collect();
-        match (self.files.weights(), &self.commit) {
-            (Ok(_), _) => Ok(ModelDigests { tokenizer, weights: self.digest_of_all(&all)?, provisional: false }),
-            (Err(_), Some(commit)) => Ok(ModelDigests { tokenizer, weights: digest::of(commit), provisional: true }),
+        match (self.files.weights(), &self.pin) {
+            (Ok(_), _) => {
+                Ok(ModelDigests { tokenizer, weights: digest_of_all(self.inventory()?.iter()), provisional: false })
+            }
+            (Err(_), Some(pin)) => {
+                let weights = digest::of(format!("{} {}", pin.repository, pin.commit));
+                Ok(ModelDigests { tokenizer, weights, provisional: true })
+            }
             (Err(diagnostic), None) => Err(diagnostic),
         }
     }

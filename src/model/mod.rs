@@ -16,6 +16,7 @@ pub mod gguf;
 mod gguf_tokenizer;
 mod head;
 pub mod hub;
+pub mod interrupt;
 pub mod kernels;
 pub mod known;
 pub mod located;

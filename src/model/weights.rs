@@ -3,6 +3,7 @@
 use super::config::{ModelConfig, Precision};
 use super::files::{ModelFiles, WeightFiles};
 use super::gguf::Gguf;
+use super::interrupt::Interrupt;
 use super::safetensors_file::SafetensorsFile;
 use super::stored::{Element, Stored};
 use crate::diag::{self, Code, Diagnostic};
@@ -19,6 +20,8 @@ pub struct Weights {
     path: PathBuf,
     precision: Precision,
     device: Device,
+    /// Heeded while they are loaded, and by the decoder that is made of them.
+    pub interrupt: Interrupt,
 }
 
 enum Store {
@@ -68,7 +71,7 @@ impl Weights {
                 (Store::Gguf { gguf: file.open()?, interleaved }, file.path().to_path_buf())
             }
         };
-        Ok(Self { store, path, precision, device: device.clone() })
+        Ok(Self { store, path, precision, device: device.clone(), interrupt: Interrupt::default() })
     }
 
     /// Weights that no file holds: `make` gives each tensor by its name and shape, in any dtype and on any device. For shapes that are
@@ -78,7 +81,8 @@ impl Weights {
         precision: Precision,
         device: &Device,
     ) -> Self {
-        Self { store: Store::Made(Box::new(make)), path: "memory".into(), precision, device: device.clone() }
+        let (store, path, interrupt) = (Store::Made(Box::new(make)), "memory".into(), Interrupt::default());
+        Self { store, path, precision, device: device.clone(), interrupt }
     }
 
     /// The dtype that tensors come in.

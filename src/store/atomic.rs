@@ -113,6 +113,35 @@ fn create_beside(target: &Path) -> io::Result<(PathBuf, File)> {
     }
 }
 
+/// Removes what processes that are gone left unfinished in a folder and those inside it.
+pub fn clear_leftovers(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            clear_leftovers(&path);
+        } else if writer_of(&path).is_some_and(|process| !may_be_alive(process, &path)) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// The process that writes a file of [`create_beside`].
+fn writer_of(path: &Path) -> Option<u32> {
+    let name = path.file_name()?.to_str()?.strip_prefix('.')?.strip_suffix(".tmp")?;
+    let (_, numbers) = name.rsplit_once('.')?;
+    numbers.split_once('-')?.0.parse().ok()
+}
+
+/// Where the system has no list of processes, a file counts as given up after an hour.
+fn may_be_alive(process: u32, path: &Path) -> bool {
+    let processes = Path::new("/proc");
+    if processes.join("self").exists() {
+        return processes.join(process.to_string()).exists();
+    }
+    let age = path.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|time| time.elapsed().ok());
+    age.is_none_or(|age| age < std::time::Duration::from_secs(3600))
+}
+
 /// A rename lasts only once the folder itself is on disk; systems that cannot sync a folder do so by themselves.
 fn sync_folder(target: &Path) {
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -161,6 +190,33 @@ mod tests {
         drop(file);
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_dead_processes_left_is_cleared_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = format!(".a.json.{}-3.tmp", std::process::id());
+        for name in [
+            "a.json",
+            ".lock",
+            ".a.json.4294967290-0.tmp",
+            "x.tmp",
+            ".b.tmp",
+            own.as_str(),
+            "eval/.c.jsonl.4294967290-7.tmp",
+        ] {
+            write(&folder.path().join(name), b"").unwrap();
+        }
+        clear_leftovers(folder.path());
+        let mut names: Vec<String> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        let mut left = [".b.tmp", ".lock", "a.json", "eval", "x.tmp", own.as_str()];
+        left.sort_unstable();
+        assert_eq!(names, left);
+        assert_eq!(std::fs::read_dir(folder.path().join("eval")).unwrap().count(), 0);
     }
 
     #[test]

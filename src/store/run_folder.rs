@@ -77,7 +77,8 @@ impl RunFolder {
     fn hold(path: PathBuf, when_locked: WhenLocked) -> Result<Self> {
         atomic::create_folder(&path)?;
         let lock = hold_lock(&path, when_locked)?;
-        let result = read_result(&path);
+        atomic::clear_leftovers(&path);
+        let result = recorded(&path)?;
         if let Some(format) = result.as_ref().map(|result| result.format).filter(|format| *format != FORMAT) {
             return Err(of_another_version(&path, format));
         }
@@ -257,8 +258,31 @@ impl RunFolder {
 
 /// The record of a run folder, finished or not; `None` where there is none that can be read.
 pub fn read_result(path: &Path) -> Option<RunResult> {
-    let read = |name: &str| serde_json::from_slice(&std::fs::read(path.join(name)).ok()?).ok();
-    read("stages.json").or_else(|| read("result.json"))
+    recorded(path).ok().flatten()
+}
+
+/// As [`read_result`], but one that is damaged is an error: what it recorded must not be done again unasked.
+fn recorded(path: &Path) -> Result<Option<RunResult>> {
+    Ok(read_record(&path.join("stages.json"))?.or(read_record(&path.join("result.json"))?))
+}
+
+/// What a JSON file of a run folder says; `None` where it is not there.
+///
+/// # Errors
+/// E0512 where it cannot be read.
+pub fn read_record<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let damaged = |problem: &str| {
+        let message = format!("the record `{}` {problem}", path.display());
+        let help = format!("restore it from a copy, or delete it and run the spec again: `rm {}`", path.display());
+        Box::new(Diagnostic::new(Code::RecordDamaged, message).in_file(path, None).help(help))
+    };
+    match std::fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| damaged(&format!("is damaged, or of another version of reftc: {error}"))),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(damaged(&format!("cannot be read: {}", reason(&cause)))),
+    }
 }
 
 /// How long the stages of a run took; nothing where that is not recorded.

@@ -205,7 +205,7 @@ fn a_run_whose_files_were_damaged_later() {
     place.reftc(&RUN).expect(3).says(&["E0508"]);
     place.run(&["--force"]);
     std::fs::write(place.path(&folder).join("plan.json"), "{").unwrap();
-    place.reftc(&["generate", "small", "x"]).expect(3).says(&["E0504", "no plan that this reftc can read"]);
+    place.reftc(&["generate", "small", "x"]).expect(3).says(&["E0512", "plan.json", "is damaged"]);
     place.run(&[]).says(&["up to date"]);
     place.reftc(&["generate", "small", "x"]).expect(0);
 }

@@ -13,7 +13,10 @@ mod hub;
 #[cfg(unix)]
 mod interrupts;
 mod keeping;
+mod locking;
 mod projects;
+#[cfg(unix)]
+mod reliability;
 mod runs;
 #[cfg(unix)]
 mod stages;

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+/// The commit of the model that `main` moves to; its files are those that are named `next/NAME`, and the old ones.
+pub const NEXT: &str = "fedcba9876543210fedcba9876543210fedcba98";
 
 #[derive(Default)]
 struct Faults {
@@ -31,7 +33,9 @@ struct State {
     /// Those of the dataset are named `datasets/COMMIT/NAME`.
     files: BTreeMap<String, Vec<u8>>,
     /// The commits of the dataset's revisions.
-    revisions: BTreeMap<String, String>,
+    revisions: Mutex<BTreeMap<String, String>>,
+    /// The model's `main` is [`NEXT`].
+    moved: AtomicBool,
     faults: Mutex<Faults>,
     requests: Mutex<Vec<String>>,
     ranges: Mutex<Vec<String>>,
@@ -69,7 +73,8 @@ impl HubServer {
         let state = Arc::new(State {
             address: listener.local_addr().unwrap(),
             files,
-            revisions,
+            revisions: Mutex::new(revisions),
+            moved: AtomicBool::new(false),
             faults: Mutex::default(),
             requests: Mutex::default(),
             ranges: Mutex::default(),
@@ -113,6 +118,18 @@ impl HubServer {
 
     fn fault(&self, change: impl FnOnce(&mut Faults)) {
         change(&mut self.state.faults.lock().unwrap());
+    }
+
+    /// The model's `main` is [`NEXT`] from now on.
+    pub fn move_model(&self) {
+        self.state.moved.store(true, Ordering::SeqCst);
+    }
+
+    /// A branch of the dataset is at the commit of another one from now on.
+    pub fn move_data(&self, branch: &str, to: &str) {
+        let mut revisions = self.state.revisions.lock().unwrap();
+        let commit = revisions[to].clone();
+        revisions.insert(branch.to_owned(), commit);
     }
 
     pub fn cut(&self, file: &str, bytes: usize, times: usize) {
@@ -203,9 +220,13 @@ impl State {
         let data = request.path.strip_prefix("/datasets/org/data/resolve/").and_then(|path| path.split_once('/'));
         let data = data.map(|(commit, file)| (commit, format!("datasets/{commit}/{file}")));
         let path = request.path.strip_prefix("/org/model/resolve/").and_then(|path| path.split_once('/'));
+        let main = if self.moved.load(Ordering::SeqCst) { NEXT } else { COMMIT };
+        let path = path.map(|(revision, file)| (if revision == "main" { main } else { revision }, file));
+        let next = path.map(|(_, file)| format!("next/{file}")).filter(|next| self.files.contains_key(next));
         let (file, commit) = match (refuse, path, &data) {
             (Some((status, word)), ..) => return refusal(&mut stream, status, word),
-            (None, Some((revision, file)), _) if revision == "main" || revision == COMMIT => (file, COMMIT),
+            (None, Some((COMMIT, file)), _) => (file, COMMIT),
+            (None, Some((NEXT, file)), _) => (next.as_deref().unwrap_or(file), NEXT),
             (None, _, Some((commit, file))) => (file.as_str(), *commit),
             _ => return refusal(&mut stream, 404, "RepoNotFound"),
         };
@@ -223,8 +244,12 @@ impl State {
 
     /// The files of a revision of the dataset.
     fn list(&self, stream: &mut TcpStream, revision: &str) -> std::io::Result<()> {
-        let Some(commit) = self.revisions.get(revision) else {
-            return refusal(stream, 404, if self.revisions.is_empty() { "RepoNotFound" } else { "RevisionNotFound" });
+        let revisions = self.revisions.lock().unwrap().clone();
+        // A commit stays, whatever branches do.
+        let is_commit = self.files.keys().any(|file| file.starts_with(&format!("datasets/{revision}/")));
+        let itself = is_commit.then(|| revision.to_owned());
+        let Some(commit) = revisions.get(revision).or(itself.as_ref()) else {
+            return refusal(stream, 404, if revisions.is_empty() { "RepoNotFound" } else { "RevisionNotFound" });
         };
         let prefix = format!("datasets/{commit}/");
         let names = self.files.keys().filter_map(|file| file.strip_prefix(&prefix));

@@ -4,6 +4,7 @@
 //! else, and at any other revision, the files of the dataset itself. Which files those are is asked once and kept beside the snapshots.
 
 use super::failure::{Asked, Failure};
+use super::pins::Pin;
 use super::repository::{Progress, Repository, Snapshot};
 use super::split_files::{self, Absent, SplitFiles};
 use super::transfer::Client;
@@ -39,7 +40,9 @@ pub fn find_rows(
     let asked = Asked { settings, name: &dataset.repo, revision: &dataset.revision, is_data: true };
     let own = Repository::new(asked)?;
     let finder = Finder { dataset, may_fetch };
-    if dataset.revision == "main" {
+    let pinned = |revision: &str| settings.pins.commit(true, &dataset.repo, revision).is_some();
+    // A lock from before the hub had converted the dataset holds to its own files.
+    if dataset.revision == "main" && (pinned(CONVERTED) || !pinned("main")) {
         let converted = Repository::new(Asked { revision: CONVERTED, ..asked })?;
         if let Some(listing) = finder.listing(converted)? {
             match split_files::converted(&listing.files, &dataset.config, &dataset.split) {
@@ -52,6 +55,18 @@ pub fn find_rows(
     let Some(listing) = finder.listing(own)? else { return Err(asked.no_revision()) };
     let found = split_files::own(&listing.files, &dataset.config, &dataset.split);
     finder.fetch(&listing, found.map_err(|absent| finder.absent(&absent))?, progress)
+}
+
+/// The commit that the files of a source lie in, and the branch that it was found by; `None` where they are not from a hub.
+pub fn pin_of(settings: &HubSettings, source: &Source) -> Option<Pin> {
+    let dataset = source.dataset.as_ref()?;
+    let is_snapshot = |folder: &&Path| folder.parent().is_some_and(|above| above.ends_with("snapshots"));
+    let commit = source.path.ancestors().find(is_snapshot)?.file_name()?.to_string_lossy().into_owned();
+    let asked = Asked { settings, name: &dataset.repo, revision: CONVERTED, is_data: true };
+    let converted = Repository::new(asked).ok().and_then(|repository| repository.known_commit());
+    let is_converted = dataset.revision == "main" && converted.as_ref() == Some(&commit);
+    let revision = if is_converted { CONVERTED } else { &dataset.revision };
+    Some(Pin { commit, repository: dataset.repo.clone(), revision: revision.to_owned() })
 }
 
 struct Finder<'a> {

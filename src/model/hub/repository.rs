@@ -1,6 +1,7 @@
 //! One repository of the hub at one revision, with its place in the cache.
 
 use super::failure::{Asked, Failure};
+use super::pins::Pin;
 use super::transfer::{Client, Remote};
 use crate::diag::Result;
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
@@ -49,16 +50,21 @@ impl<'a> Repository<'a> {
             return Err(asked.no_revision());
         }
         let kind = if asked.is_data { RepoType::Dataset } else { RepoType::Model };
-        let repo = Repo::with_revision(asked.name.to_owned(), kind, asked.revision.to_owned());
+        let pinned = asked.settings.pins.commit(asked.is_data, asked.name, asked.revision);
+        let revision = pinned.unwrap_or_else(|| asked.revision.to_owned());
+        let repo = Repo::with_revision(asked.name.to_owned(), kind, revision);
         let cached = Cache::new(asked.settings.cache.clone()).repo(repo.clone());
         Ok(Self { asked, repo, cached })
     }
 
     /// The commit that the revision stands for, as far as the cache knows.
     pub fn known_commit(&self) -> Option<String> {
-        let revision = self.asked.revision;
+        let (revision, settings) = (self.repo.revision(), self.asked.settings);
         if is_commit(revision) {
             return Some(revision.to_owned());
+        }
+        if settings.pins.are_looked_up_anew() && !settings.offline {
+            return settings.pins.commit(self.asked.is_data, self.asked.name, revision);
         }
         let commit = std::fs::read_to_string(self.folder().join("refs").join(revision)).ok()?;
         let commit = commit.trim();
@@ -67,9 +73,13 @@ impl<'a> Repository<'a> {
 
     /// Remembers which commit the revision stands for.
     pub fn keep_commit(&self, commit: &str) -> std::result::Result<(), Failure> {
-        if is_commit(self.asked.revision) {
+        let revision = self.repo.revision();
+        if is_commit(revision) {
             return Ok(());
         }
+        let pin =
+            Pin { commit: commit.to_owned(), repository: self.asked.name.to_owned(), revision: revision.to_owned() };
+        self.asked.settings.pins.looked_up(self.asked.is_data, pin);
         self.cached.create_ref(commit).map_err(|cause| Failure::disk(&self.folder(), cause))
     }
 

@@ -1,5 +1,6 @@
 //! Where the hub and its cache are, by the variables that the hub's own tools read.
 
+use super::pins::Pins;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub struct HubSettings {
     pub offline: bool,
     /// The wait before a broken download goes on.
     pub retry_pause: Duration,
+    /// Which commits branches stand for, whatever the hub says.
+    pub pins: Pins,
 }
 
 impl HubSettings {
@@ -46,6 +49,7 @@ impl HubSettings {
             token: token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty()),
             offline: set("HF_HUB_OFFLINE").is_some_and(yes),
             retry_pause: Duration::from_secs(1),
+            pins: Pins::default(),
         }
     }
 
