@@ -2,6 +2,7 @@
 
 pub mod args;
 mod check;
+mod compare;
 mod completions;
 pub mod describe;
 mod diff;
@@ -20,6 +21,7 @@ mod plan;
 mod progress;
 pub mod projects;
 mod run;
+mod runs;
 pub mod schema;
 mod session;
 
@@ -55,6 +57,8 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Run(arguments) => run::run(arguments, &session, &output),
         Command::Eval(arguments) => eval::eval(arguments, &session, &output),
         Command::Generate(arguments) => generate::generate(arguments, &session, &output),
+        Command::Compare(arguments) => compare::compare(arguments, &output),
+        Command::Runs(arguments) => runs::runs(arguments, &session.world, &output),
         Command::Init(arguments) => init::init(arguments, &output),
         Command::Examples(arguments) => examples::examples(arguments, &output),
         Command::Explain(arguments) => explain::explain(arguments, &output),

@@ -103,6 +103,9 @@ codes! {
     InterventionMismatch = "E0506", "intervention-mismatch";
     EngineFailed = "E0507", "engine-failed";
     SavedFileUnreadable = "E0508", "saved-file-unreadable";
+    BadCondition = "E0515", "bad-condition";
+    UnknownPath = "E0516", "unknown-path";
+    NothingToCompare = "E0517", "nothing-to-compare";
     // Warnings
     UnusedName = "W0101", "unused-name";
     NothingToRun = "W0102", "nothing-to-run";

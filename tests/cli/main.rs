@@ -14,6 +14,7 @@ mod interrupts;
 mod keeping;
 mod projects;
 mod runs;
+mod runs_list;
 mod starting;
 mod streams;
 mod support;
