@@ -335,8 +335,9 @@ pub struct GenerateArgs {
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
-Paths of columns and conditions are the fields of a spec (`train.lr`), measures (`eval.test.accuracy`, `eval.test.baseline`),
-and name, experiment, state, when, parameters, share, steps, loss, seconds, seed, device, git. Their ends will do: `rank`.
+Paths of columns and conditions are fields (`train.lr`), measures (`eval.test.accuracy`,
+`eval.test.baseline`), and name, experiment, state, when, parameters, share, steps, loss,
+seconds, seed, device, git. Their ends will do: `rank`.
 
   reftc runs --where 'rank > 4 and eval.boolq.accuracy > 60%' --sort -eval.boolq.accuracy
   reftc runs --where 'state != finished and train.schedule == linear'

@@ -9,6 +9,7 @@ use crate::report::units;
 use crate::store::clock;
 use crate::store::result::EvalRecord;
 use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The paths that are no fields, but for those of evals.
@@ -125,6 +126,22 @@ impl Fact {
 pub fn written(field: &Field) -> &str {
     let is_number = |text: &str| matches!(Value::read(text), Value::Number(_));
     if is_number(&field.means) && !is_number(&field.value) { &field.means } else { &field.value }
+}
+
+/// Whether some of these fields are written alike and mean different things, or name different contents.
+pub fn are_ambiguous<'f>(fields: impl IntoIterator<Item = &'f Field>) -> bool {
+    let mut known: BTreeMap<&str, &Field> = BTreeMap::new();
+    fields.into_iter().any(|field| {
+        let other = known.entry(written(field)).or_insert(field);
+        let contents = other.content.as_ref().zip(field.content.as_ref());
+        other.means != field.means || contents.is_some_and(|(one, other)| one != other)
+    })
+}
+
+/// A field where what is written does not tell it from another.
+pub fn in_full(field: &Field) -> String {
+    let content = field.content.as_deref().map(|content| format!(", content {}", units::short_hash(content)));
+    format!("{}{}", shorten(&field.means), content.unwrap_or_default())
 }
 
 impl Record {

@@ -1,14 +1,13 @@
 //! Runs as a table: which rows and columns it has, and what stands in them.
 
-use super::fact::{Fact, is_promise, written};
+use super::fact::{Fact, are_ambiguous, in_full, is_promise};
 use super::paths::Paths;
 use super::record::Record;
 use super::value::Value;
 use crate::difference::varying;
 use crate::plan::{Field, PointValue};
 use crate::report::sweep::{groups, mean_and_deviation, with_deviation};
-use crate::report::table::{Align, Table, shorten};
-use crate::report::units;
+use crate::report::table::{Align, Table};
 use serde_json::{Map, Value as Json, json};
 use std::cmp::Ordering;
 
@@ -40,17 +39,24 @@ impl<'r> Listing<'r> {
         if !columns.iter().any(|column| column == "seed") {
             columns.insert(1, "seed".to_owned());
         }
-        let rows = by_seed(records).into_iter().map(|members| Row { members }).collect();
+        let by_seed = by_seed(records).into_iter().map(|mut members| {
+            members.sort_by_key(|record| record.plan.seed);
+            Row { members }
+        });
+        let rows = by_seed.collect();
         Self { rows, columns, paths }
     }
 
     /// Sorts by a path, the smallest first, or the largest; rows without a value come last either way.
     pub fn sort(&mut self, path: &str, descending: bool) {
-        self.rows.sort_by(|a, b| match (a.key(path), b.key(path)) {
-            (Some(a), Some(b)) if descending => order(&b, &a),
-            (Some(a), Some(b)) => order(&a, &b),
+        let mut rows: Vec<(Option<Value>, Row<'r>)> =
+            std::mem::take(&mut self.rows).into_iter().map(|row| (row.key(path), row)).collect();
+        rows.sort_by(|(a, _), (b, _)| match (a, b) {
+            (Some(a), Some(b)) if descending => order(b, a),
+            (Some(a), Some(b)) => order(a, b),
             (a, b) => b.is_some().cmp(&a.is_some()),
         });
+        self.rows = rows.into_iter().map(|(_, row)| row).collect();
     }
 
     /// The table for people: headings are the ends of paths that say enough.
@@ -64,11 +70,16 @@ impl<'r> Listing<'r> {
         table
     }
 
-    /// The columns that are left out first where the table is too wide: fields before measures, the last before the first.
+    /// The columns that are left out first where the table is too wide: the time, then fields and at last measures, of both the last first.
     pub fn dispensable(&self) -> Vec<usize> {
-        let (measures, fields): (Vec<usize>, Vec<usize>) =
-            (1..self.columns.len()).rev().partition(|column| self.columns[*column].starts_with("eval."));
-        fields.into_iter().chain(measures).collect()
+        let mut columns: Vec<usize> = (1..self.columns.len()).rev().collect();
+        columns.sort_by_key(|column| match self.columns[*column].as_str() {
+            "when" => 0,
+            path if path.starts_with("eval.") => 3,
+            "state" => 2,
+            _ => 1,
+        });
+        columns
     }
 
     /// The table for programs: headings are whole paths, numbers have all their digits, and of measures of several runs the deviation
@@ -129,9 +140,7 @@ impl<'r> Listing<'r> {
             Some(Fact::Field(field)) => Some(field),
             _ => None,
         });
-        let fields: Vec<Field> = fields.collect();
-        let alike = |a: &Field, b: &Field| written(a) == written(b) && (a.means != b.means || a.content != b.content);
-        fields.iter().enumerate().any(|(at, field)| fields[at + 1..].iter().any(|other| alike(field, other)))
+        are_ambiguous(&fields.collect::<Vec<Field>>())
     }
 }
 
@@ -260,12 +269,6 @@ fn default_columns(records: &[&Record], name: &str) -> Vec<String> {
         }
     }
     columns
-}
-
-/// A field where what is written does not tell it from another.
-fn in_full(field: &Field) -> String {
-    let content = field.content.as_deref().map(|content| format!(", content {}", units::short_hash(content)));
-    format!("{}{}", shorten(&field.means), content.unwrap_or_default())
 }
 
 /// Each text once, in the order of the first of each.

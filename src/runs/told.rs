@@ -1,7 +1,7 @@
 //! A comparison in tables and sentences.
 
 use super::comparison::{Comparison, Contrast, EvalComparison, Flip, Test};
-use super::fact::written;
+use super::fact::{are_ambiguous, in_full, written};
 use super::show::range;
 use crate::data::metric::Metric;
 use crate::difference::Varying;
@@ -168,15 +168,10 @@ impl Comparison {
 
 /// What each side says: as written; what it means, where two write the same and mean different things; and contents that differ.
 fn values(varying: &Varying) -> Vec<String> {
-    let fields: Vec<&Field> = varying.values.iter().flatten().collect();
-    let alike = |a: &Field, b: &Field| written(a) == written(b) && (a.means != b.means || a.content != b.content);
-    let is_ambiguous = fields.iter().enumerate().any(|(at, a)| fields[at + 1..].iter().any(|b| alike(a, b)));
+    let is_ambiguous = are_ambiguous(varying.values.iter().flatten());
     let text = |field: &Option<Field>| match field {
         None => "–".to_owned(),
-        Some(field) if is_ambiguous => {
-            let content = field.content.as_deref().map(|content| format!(", content {}", units::short_hash(content)));
-            format!("{}{}", shorten(&field.means), content.unwrap_or_default())
-        }
+        Some(field) if is_ambiguous => in_full(field),
         Some(field) => shorten(written(field)),
     };
     varying.values.iter().map(text).collect()

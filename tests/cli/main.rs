@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod commands;
+mod compare;
 mod data;
 mod diff;
 mod failures;
@@ -14,7 +15,9 @@ mod interrupts;
 mod keeping;
 mod projects;
 mod runs;
+mod runs_gc;
 mod runs_list;
+mod runs_show;
 mod starting;
 mod streams;
 mod support;

@@ -41,7 +41,7 @@ fn the_fields_in_which_runs_differ_are_columns() {
     assert_eq!(lines[0], "name state when seed rank lr schedule test.exact_match", "{}", all.stdout);
     assert_eq!(lines.len(), 8, "{}", all.stdout);
     assert!(lines[1].starts_with("other/"), "the newest first: {}", all.stdout);
-    assert!(lines[1].contains(" finished ") && lines[1].contains(" 42 4 1e-3 linear "), "{}", all.stdout);
+    assert!(lines[1].contains(" finished ") && lines[1].contains(" 42 4 1e-3 linear(warmup: 0%) "), "{}", all.stdout);
     let small = runs(&["--where", "experiment == small"]).expect(0);
     assert!(small.stdout.contains(" seed ") && !small.stdout.contains(" rank "), "{}", small.stdout);
 }
@@ -90,7 +90,7 @@ fn what_is_wrong_with_a_condition_is_underlined() {
     runs(&["--where", "rank > loreft"]).expect(2).says(&["is a number, and a word or a text has no order with it"]);
     runs(&["--where", "seed in 3"]).expect(2).says(&["`in` takes a list"]);
     runs(&["--where", "lr > 1__0"]).expect(2).says(&["E0009"]);
-    runs(&["--where", "test < 1"]).expect(2).says(&["E0516"]);
+    runs(&["--where", "nothing < 1"]).expect(2).says(&["E0516"]);
     runs(&["--sort", "scor"]).expect(2).says(&["there is no `scor`", "--sort:1:1"]);
     runs(&["--columns", "name, lrr"]).expect(2).says(&["did you mean", "--columns:1:7"]);
 }
