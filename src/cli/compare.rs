@@ -6,8 +6,8 @@ use crate::diag::suggest::did_you_mean;
 use crate::diag::{Code, Diagnostic, Result};
 use crate::digest;
 use crate::runs::comparison::{Comparison, evals};
+use crate::runs::comparison_text::Part;
 use crate::runs::sides::Side;
-use crate::runs::told::Part;
 use std::process::ExitCode;
 
 /// Prints how runs differ from the first; 2 where there is no such run, or nothing to compare.

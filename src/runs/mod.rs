@@ -1,6 +1,7 @@
 //! Earlier runs: read, listed, chosen by conditions, compared, cleared away. Nothing here prints.
 
 pub mod comparison;
+pub mod comparison_text;
 pub mod fact;
 pub mod filter;
 pub mod garbage;
@@ -10,5 +11,5 @@ pub mod record;
 pub mod rows;
 pub mod show;
 pub mod sides;
-pub mod told;
+
 pub mod value;

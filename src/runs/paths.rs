@@ -13,14 +13,16 @@ pub struct Paths {
     told: BTreeSet<String>,
     /// Fields under the names that specs give them, `data.reviews.train` for `data.train`.
     named: BTreeSet<String>,
+    is_empty: bool,
 }
 
 impl Paths {
     /// Every path that one of these runs has.
     pub fn of<'r>(records: impl IntoIterator<Item = &'r Record>) -> Self {
-        let mut paths = Self::default();
+        let mut paths = Self { is_empty: true, ..Self::default() };
         paths.told.extend(OWN.map(str::to_owned));
         for record in records {
+            paths.is_empty = false;
             let fields = |fields: &[crate::plan::Field]| -> Vec<String> {
                 fields.iter().filter(|field| !is_promise(field)).map(|field| field.path.clone()).collect()
             };
@@ -31,12 +33,12 @@ impl Paths {
         paths
     }
 
-    /// The path that is meant by a word at a place: itself, or the only one that ends so.
+    /// The path that is meant by a word at a place: itself, or the only one that ends so. Without any run every path may be meant.
     ///
     /// # Errors
     /// `E0516`, with the paths that come near.
     pub fn find(&self, word: &str, place: Span) -> Result<String> {
-        if self.told.contains(word) || self.named.contains(word) {
+        if self.is_empty || self.told.contains(word) || self.named.contains(word) {
             return Ok(word.to_owned());
         }
         let label = "no run has this";

@@ -119,7 +119,7 @@ fn seeds_are_put_together() {
     let done = runs(&["--group", "seeds", "--sort", "lr", "--where", "experiment == small"]).expect(0);
     let lines = lines(&done);
     assert_eq!(lines.len(), 3, "{}", done.stdout);
-    assert!(lines[0].starts_with("experiment seed state when lr"), "{}", done.stdout);
+    assert!(lines[0].starts_with("experiment state when seed lr"), "{}", done.stdout);
     assert!(lines[1].contains(" ± ") && lines[1].contains("1e-3"), "{}", done.stdout);
     let plain = runs(&["--group", "seeds", "--csv", "--where", "experiment == small", "--sort", "lr"]).expect(0);
     let scores = |lr: &str| {
@@ -189,6 +189,7 @@ fn unfinished_and_damaged_runs_are_listed() {
     let place = Place::new();
     place.reftc(&["runs"]).expect(0).says(&["runs has no runs", "reftc run SPEC"]);
     assert_eq!(place.reftc(&["runs", "--json", "--where", "rank > 3"]).expect(0).json(), serde_json::json!([]));
+    place.reftc(&["runs", "--where", "rank >"]).expect(2).says(&["E0515"]);
     place.run(&[]);
     let folder = place.run_folder("runs", "small");
     let state = |place: &Place| place.reftc(&["runs", "--json"]).expect(0).json()[0]["state"].clone();

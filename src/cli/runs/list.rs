@@ -31,7 +31,7 @@ pub fn list(arguments: &ListArgs, output: &Output) -> ExitCode {
 fn listing<'r>(arguments: &ListArgs, all: &'r [Record], sources: &mut Sources) -> Result<Listing<'r>, Vec<Diagnostic>> {
     let mut diagnostics = Vec::new();
     let mut chosen: Vec<&Record> = all.iter().collect();
-    if let Some(text) = arguments.condition.as_deref().filter(|_| !all.is_empty()) {
+    if let Some(text) = arguments.condition.as_deref() {
         let file = sources.add(Path::new("--where"), text.to_owned());
         match Filter::read(file, text, all) {
             Ok(filter) => chosen.retain(|record| filter.holds(record)),

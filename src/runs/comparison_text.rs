@@ -112,7 +112,7 @@ impl Comparison {
         let begin = format!("eval {}, {this} against {first}: ", eval.eval);
         let unpaired = match contrast.unpaired {
             0 => String::new(),
-            some => format!(" {} only one of them has are left out.", units::counted(some, "row")),
+            some => format!(" Left out: {} that only one of them has.", units::counted(some, "row")),
         };
         let found = match &contrast.test {
             Test::None { why } => return format!("{begin}no test, for {why}.{unpaired}"),
@@ -198,6 +198,7 @@ fn meaning(p: f64) -> String {
     let chance = match p {
         ..1e-4 => "in fewer than 1 of 10 000".to_owned(),
         ..0.01 => format!("in about {:.0} of 10 000", p * 1e4),
+        0.995.. => "in all".to_owned(),
         _ => format!("in about {:.0} of 100", p * 100.0),
     };
     let end = if p >= 0.05 { ", so they show no difference; that is no proof that there is none" } else { "" };
