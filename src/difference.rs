@@ -76,6 +76,33 @@ impl Difference {
     }
 }
 
+/// A field, or a block as a whole, in which several differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Varying {
+    pub path: String,
+    /// What each of them says, in their order; `None` where one has no such field.
+    pub values: Vec<Option<Field>>,
+}
+
+/// The fields in which any of several experiments differ, whatever their names.
+pub fn varying(all: &[&[Field]]) -> Vec<Varying> {
+    let Some((first, others)) = all.split_first() else { return Vec::new() };
+    let mut paths: Vec<String> = Vec::new();
+    for change in others.iter().flat_map(|other| changes(first, other)) {
+        if !paths.contains(&change.path) {
+            paths.push(change.path);
+        }
+    }
+    let sides: Vec<Vec<Field>> = all.iter().map(|fields| by_role(fields)).collect();
+    let value = |side: &Vec<Field>, path: &str| {
+        let field = side.iter().find(|field| field.path == path).cloned();
+        let blocks = || (path == ORDER).then(|| in_order(side)).flatten();
+        field.or_else(|| whole(side, path)).or_else(blocks)
+    };
+    let vary = |path: String| Varying { values: sides.iter().map(|side| value(side, &path)).collect(), path };
+    paths.into_iter().map(vary).collect()
+}
+
 impl FieldChange {
     fn new(before: Option<Field>, after: Option<Field>) -> Option<Self> {
         let path = before.as_ref().or(after.as_ref())?.path.clone();
@@ -159,7 +186,7 @@ fn whole(side: &[Field], block: &str) -> Option<Field> {
 }
 
 /// The fields under what they are to the experiment: its model is `model`, its data `data.train` and so on, whatever their names.
-fn by_role(fields: &[Field]) -> Vec<Field> {
+pub fn by_role(fields: &[Field]) -> Vec<Field> {
     let name = |path: &str| fields.iter().find(|field| field.path == path).map(|field| field.means.clone());
     let (model, data) = (name("model"), name("data"));
     let role = |path: &str, sort: &str, name: Option<&String>| {
@@ -180,23 +207,31 @@ fn by_role(fields: &[Field]) -> Vec<Field> {
 
 /// Blocks that both sides have, and that act in another order at a place that they share.
 fn order(before: &[Field], after: &[Field]) -> Option<FieldChange> {
-    let names = |side: &[Field]| -> Vec<String> {
-        let kinds = side.iter().filter_map(|field| field.path.strip_prefix("intervene.")?.strip_suffix(".kind"));
-        kinds.map(str::to_owned).collect()
-    };
     let (left, right) = (names(before), names(after));
     let place = |name: &String| right.iter().position(|other| other == name);
     let both: Vec<&String> = left.iter().filter(|name| right.contains(name)).collect();
     let mut swapped =
         both.iter().enumerate().flat_map(|(at, first)| both[at + 1..].iter().map(move |second| (first, second)));
     swapped.find(|(first, second)| place(first) > place(second) && meet(after, first, second))?;
-    let told = |side: &[Field], names: &[String]| {
-        let first = names.first().map(|name| format!("intervene.{name}.kind"))?;
-        let field = side.iter().find(|field| field.path == first)?;
-        let text = names.join(", then ");
-        Some(Field { path: "intervene".to_owned(), value: text.clone(), means: text, ..field.clone() })
-    };
-    FieldChange::new(told(before, &left), told(after, &right))
+    FieldChange::new(in_order(before), in_order(after))
+}
+
+/// The path that the order of blocks is told under.
+const ORDER: &str = "intervene";
+
+/// The blocks of interventions in their order, as one field.
+fn in_order(side: &[Field]) -> Option<Field> {
+    let names = names(side);
+    let first = names.first().map(|name| format!("intervene.{name}.kind"))?;
+    let field = side.iter().find(|field| field.path == first)?;
+    let text = names.join(", then ");
+    Some(Field { path: ORDER.to_owned(), value: text.clone(), means: text, ..field.clone() })
+}
+
+/// The names of the blocks of interventions.
+fn names(side: &[Field]) -> Vec<String> {
+    let kinds = side.iter().filter_map(|field| field.path.strip_prefix("intervene.")?.strip_suffix(".kind"));
+    kinds.map(str::to_owned).collect()
 }
 
 /// Whether two blocks may act at the same place of some layer.

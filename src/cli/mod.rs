@@ -2,6 +2,7 @@
 
 pub mod args;
 mod check;
+mod compare;
 mod completions;
 pub mod describe;
 mod diff;
@@ -23,6 +24,7 @@ mod progress;
 pub mod projects;
 mod resume;
 mod run;
+mod runs;
 pub mod schema;
 mod session;
 mod shell;
@@ -63,6 +65,8 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Resume(arguments) => resume::resume(arguments, &session, &output),
         Command::Eval(arguments) => eval::eval(arguments, &session, &output),
         Command::Generate(arguments) => generate::generate(arguments, &session, &output),
+        Command::Compare(arguments) => compare::compare(arguments, &output),
+        Command::Runs(arguments) => runs::runs(arguments, &session.world, &output),
         Command::Init(arguments) => init::init(arguments, &output),
         Command::Examples(arguments) => examples::examples(arguments, &output),
         Command::Explain(arguments) => explain::explain(arguments, &output),

@@ -91,6 +91,13 @@ impl Output {
         }
     }
 
+    /// How wide a table on stdout may be: as the terminal is, or as COLUMNS says; `None` where nothing limits it.
+    pub fn table_width(&self) -> Option<usize> {
+        let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let terminal = || console::Term::stdout().size_checked().map(|(_, width)| usize::from(width));
+        set.or_else(|| std::io::stdout().is_terminal().then(terminal).flatten()).filter(|width| *width > 0)
+    }
+
     /// The signs that tables and pictures are drawn with.
     pub fn style(&self) -> Style {
         if self.unicode { Style::Unicode } else { Style::Ascii }
@@ -111,6 +118,18 @@ impl Output {
         if self.format == MessageFormat::Human {
             self.note(text);
         }
+    }
+
+    /// Asks a question that is answered by yes or no, and no otherwise; `None` where nobody is there to answer.
+    pub fn ask(&self, question: &str) -> Option<bool> {
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return None;
+        }
+        let mut stderr = std::io::stderr().lock();
+        let _ = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).ok()?;
+        Some(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
     }
 
     /// An error that ends the command.

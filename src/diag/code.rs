@@ -108,6 +108,9 @@ codes! {
     LockUnreadable = "E0511", "lock-unreadable";
     RecordDamaged = "E0512", "record-damaged";
     InputsChanged = "E0513", "inputs-changed";
+    BadCondition = "E0515", "bad-condition";
+    UnknownPath = "E0516", "unknown-path";
+    NothingToCompare = "E0517", "nothing-to-compare";
     // Warnings
     UnusedName = "W0101", "unused-name";
     NothingToRun = "W0102", "nothing-to-run";

@@ -71,13 +71,7 @@ pub fn results(sweep: &Sweep, points: &[(&[PointValue], Option<&RunResult>)]) ->
         row.push(format!("{}/{}", members.len(), group.len()));
         for eval in &evals {
             let scores: Vec<f64> = members.iter().filter_map(|result| Some(result.eval(&eval.name)?.tuned)).collect();
-            row.push(match mean_and_deviation(&scores) {
-                Some((mean, Some(deviation))) => {
-                    format!("{} ± {}", number(eval.metric, mean), number(eval.metric, deviation).replace(" %", ""))
-                }
-                Some((mean, None)) => number(eval.metric, mean),
-                None => "–".to_owned(),
-            });
+            row.push(with_deviation(&scores, |score| number(eval.metric, score)));
         }
         table.push(row);
     }
@@ -129,6 +123,15 @@ pub fn mean_and_deviation(scores: &[f64]) -> Option<(f64, Option<f64>)> {
     let mean = scores.iter().sum::<f64>() / count;
     let squares: f64 = scores.iter().map(|score| (score - mean).powi(2)).sum();
     Some((mean, (scores.len() > 1).then(|| (squares / (count - 1.0)).sqrt())))
+}
+
+/// `76.5 % ± 1.2`: the mean of scores and their deviation, where there are two or more; a dash where there is none.
+pub fn with_deviation(scores: &[f64], text: impl Fn(f64) -> String) -> String {
+    match mean_and_deviation(scores) {
+        Some((mean, Some(deviation))) => format!("{} ± {}", text(mean), text(deviation).replace(" %", "")),
+        Some((mean, None)) => text(mean),
+        None => "–".to_owned(),
+    }
 }
 
 /// Every path of the points, in the order of the first.

@@ -62,22 +62,33 @@ pub fn of(runs: &Path, experiment: &str) -> Vec<Run> {
 /// # Errors
 /// `E0504`, with near misses.
 pub fn run(runs: &Path, wanted: &str) -> Result<Run> {
+    let found = several(runs, wanted)?;
+    newest(found).ok_or_else(|| not_found(runs, wanted, &all(runs)))
+}
+
+/// As [`fn@run`], but a folder of runs or an experiment stands for all of them. Never empty.
+///
+/// # Errors
+/// `E0504`, with near misses.
+pub fn several(runs: &Path, wanted: &str) -> Result<Vec<Run>> {
     let path = Path::new(wanted);
     if let Some(run) = absolute(path).and_then(Run::at) {
-        return Ok(run);
+        return Ok(vec![run]);
     }
-    if let Some(run) = newest(inside(path)) {
-        return Ok(run);
+    let inside = inside(path);
+    if !inside.is_empty() {
+        return Ok(inside);
     }
     let all = all(runs);
     let wanted = wanted.trim_end_matches('/');
     let (experiment, digits) = wanted.rsplit_once('/').unwrap_or(("", wanted));
-    if let Some(run) = newest(all.iter().filter(|run| run.experiment == wanted).cloned().collect()) {
-        return Ok(run);
+    let of_experiment: Vec<Run> = all.iter().filter(|run| run.experiment == wanted).cloned().collect();
+    if !of_experiment.is_empty() {
+        return Ok(of_experiment);
     }
     let is_meant = |run: &&Run| (experiment.is_empty() || run.experiment == experiment) && begins(&run.digits, digits);
     match all.iter().filter(is_meant).collect::<Vec<_>>().as_slice() {
-        [run] => Ok((*run).clone()),
+        [run] => Ok(vec![(*run).clone()]),
         [] => Err(not_found(runs, wanted, &all)),
         several => {
             let names: Vec<String> = several.iter().map(|run| run.name()).collect();
@@ -117,7 +128,9 @@ fn inside(folder: &Path) -> Vec<Run> {
 
 fn folders(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+    // A hidden folder is one that is being removed.
+    let shown = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
+    shown.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
 
 /// `.` and `..` have no name of their own.

@@ -2,7 +2,7 @@
 
 pub mod atomic;
 pub mod cache;
-mod clock;
+pub mod clock;
 pub mod environment;
 pub mod find;
 pub mod frozen;

@@ -308,7 +308,7 @@ fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
 }
 
 /// Takes the lock of a run folder; the file names the process that holds it.
-fn hold_lock(folder: &Path, when_locked: WhenLocked) -> Result<File> {
+pub(crate) fn hold_lock(folder: &Path, when_locked: WhenLocked) -> Result<File> {
     let path = folder.join(".lock");
     let open = File::options().create(true).truncate(false).read(true).write(true).open(&path);
     let mut file = open.map_err(|cause| unwritable(&path, &cause))?;

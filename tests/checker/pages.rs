@@ -24,6 +24,9 @@ const ELSEWHERE: &[(Code, &str)] = &[
     (Code::InterventionMismatch, "tests/intervention.rs"),
     (Code::EngineFailed, "src/intervention/mod.rs"),
     (Code::SavedFileUnreadable, "tests/intervention.rs"),
+    (Code::BadCondition, "tests/cli/runs_list.rs"),
+    (Code::UnknownPath, "tests/cli/runs_list.rs"),
+    (Code::NothingToCompare, "tests/cli/compare.rs"),
     (Code::RowsSampled, "tests/checker/many_rows.rs"),
 ];
 

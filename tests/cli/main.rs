@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod commands;
+mod compare;
 mod data;
 mod diff;
 mod events;
@@ -18,6 +19,9 @@ mod projects;
 #[cfg(unix)]
 mod reliability;
 mod runs;
+mod runs_gc;
+mod runs_list;
+mod runs_show;
 #[cfg(unix)]
 mod stages;
 mod starting;

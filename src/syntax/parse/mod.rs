@@ -1,15 +1,18 @@
 //! Pest pairs become the tree; chunks that the grammar could not read, and its rules for slips, become diagnostics.
 //!
-//! `declaration`, `block`, `allow`, `expression` and `brackets` build the tree; `chunk` explains text that is none of these, `unclosed`
+//! `declaration`, `block`, `allow`, `expression` and `brackets` build the tree, `condition` what `reftc runs --where` takes; `chunk` explains text that is none of these, `unclosed`
 //! collects what was opened and not closed.
 
 mod allow;
 mod block;
 mod brackets;
 mod chunk;
+mod condition;
 mod declaration;
 mod expression;
 mod unclosed;
+
+pub use condition::{parse_condition, parse_value};
 
 use super::tree::{Comment, Expr, ExprKind, Field, File, Ident, Item, ItemKind, Path};
 use crate::diag::{Code, Diagnostic, Sink};
@@ -37,8 +40,7 @@ const DEPTH_LIMIT: usize = 100;
 /// The diagnostics come in the order of their places.
 pub fn parse(file: FileId, text: &str) -> (File, Vec<Diagnostic>) {
     let whole = Span::new(file, 0, text.len());
-    let mut builder =
-        Builder { file, text, sink: Sink::default(), unclosed: Unclosed::default(), depth: 0, too_deep: false };
+    let mut builder = Builder::new(file, text);
     match Grammar::parse(Rule::file, text) {
         Ok(mut pairs) => {
             let comments = pairs
@@ -65,8 +67,7 @@ pub fn parse(file: FileId, text: &str) -> (File, Vec<Diagnostic>) {
 
 /// Reads a field that the command line sets: `train.lr=1e-3`. Several values behind commas are a list.
 pub fn parse_setting(file: FileId, text: &str) -> (Option<Field>, Vec<Diagnostic>) {
-    let mut builder =
-        Builder { file, text, sink: Sink::default(), unclosed: Unclosed::default(), depth: 0, too_deep: false };
+    let mut builder = Builder::new(file, text);
     let Some(setting) = Grammar::parse(Rule::setting, text).ok().and_then(|mut pairs| pairs.next()) else {
         let whole = Span::new(file, 0, text.len());
         let diagnostic = Diagnostic::at(Code::UnexpectedText, whole, "this sets no field", "expected `path=value`")
@@ -109,6 +110,12 @@ struct Builder<'t> {
     unclosed: Unclosed,
     depth: usize,
     too_deep: bool,
+}
+
+impl<'t> Builder<'t> {
+    fn new(file: FileId, text: &'t str) -> Self {
+        Self { file, text, sink: Sink::default(), unclosed: Unclosed::default(), depth: 0, too_deep: false }
+    }
 }
 
 impl Builder<'_> {
