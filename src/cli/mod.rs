@@ -19,6 +19,7 @@ mod output;
 mod plan;
 mod progress;
 pub mod projects;
+mod report;
 mod run;
 pub mod schema;
 mod session;
@@ -54,6 +55,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Diff(arguments) => diff::diff(arguments, &session, &output),
         Command::Run(arguments) => run::run(arguments, &session, &output),
         Command::Eval(arguments) => eval::eval(arguments, &session, &output),
+        Command::Report(arguments) => report::report(arguments, &output),
         Command::Generate(arguments) => generate::generate(arguments, &session, &output),
         Command::Init(arguments) => init::init(arguments, &output),
         Command::Examples(arguments) => examples::examples(arguments, &output),

@@ -4,6 +4,7 @@ use super::args::RunArgs;
 use super::output::Output;
 use super::plan::select;
 use super::progress::{Download, Progress};
+use super::report::Extras;
 use super::session::{Session, interruptible, is_interrupted, stop_on_interrupt};
 use crate::compile::{Compiled, compile, expectations};
 use crate::diag::{Code, Diagnostic};
@@ -100,6 +101,7 @@ fn once(
     for (number, experiment) in plan.experiments.iter().enumerate() {
         output.note(&heading(experiment));
         let mut progress = Progress::new(output);
+        let mut extras = Extras::new(arguments, experiment);
         let outcome = interruptible(|interrupt| {
             experiment::run(Run {
                 experiment,
@@ -109,7 +111,10 @@ fn once(
                 force: arguments.force,
                 models,
                 interrupt,
-                emit: &mut |event| progress.show(&event),
+                emit: &mut |event| {
+                    progress.show(&event);
+                    extras.take(&event);
+                },
             })
         });
         progress.end();
@@ -118,6 +123,8 @@ fn once(
         }
         match outcome {
             Ok(outcome) => {
+                let next = plan.experiments.get(number + 1);
+                extras.end(&outcome, next.is_none_or(|next| next.name != experiment.name), output);
                 show(&outcome, experiment, arguments, output);
                 if outcome.interrupted {
                     let again = again(arguments);

@@ -85,7 +85,7 @@ pub fn stop_on_interrupt(stopper: Stopper) {
 }
 
 /// The first Ctrl-C (or termination signal) asks a run to end cleanly, the second ends the process.
-fn on_interrupt(output: Output) {
+pub fn on_interrupt(output: Output) {
     // An error means that a handler is there already, which is as good.
     let _ = ctrlc::set_handler(move || {
         if let Some(stopper) = STOPPER.get() {

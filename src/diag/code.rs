@@ -103,6 +103,7 @@ codes! {
     InterventionMismatch = "E0506", "intervention-mismatch";
     EngineFailed = "E0507", "engine-failed";
     SavedFileUnreadable = "E0508", "saved-file-unreadable";
+    NothingMeasured = "E0518", "nothing-measured";
     // Warnings
     UnusedName = "W0101", "unused-name";
     NothingToRun = "W0102", "nothing-to-run";

@@ -127,7 +127,7 @@ pub fn number(metric: Metric, score: f64) -> String {
 }
 
 /// The difference of two scores: of shares in points of a hundred, `+26.5`.
-fn change(metric: Metric, before: f64, after: f64) -> String {
+pub fn change(metric: Metric, before: f64, after: f64) -> String {
     let difference = after - before;
     match metric {
         _ if !difference.is_finite() => "–".to_owned(),
