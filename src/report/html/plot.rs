@@ -175,11 +175,14 @@ impl Plot<'_> {
                 );
             }
             let _ = write!(svg, "<circle class=\"dot c{colour}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\"/>");
-            let (anchor, beside) = if x > WIDTH - 150.0 { ("end", x - 10.0) } else { ("start", x + 10.0) };
+            let top = point.interval.map_or(y - 5.0, |(_, high)| self.y(high).min(y - 5.0));
+            // A name above the dot, or below where the plot ends.
+            let bottom = point.interval.map_or(y + 5.0, |(low, _)| self.y(low).max(y + 5.0));
+            let at = if top > TOP + 12.0 { top - 6.0 } else { bottom + 15.0 };
+            let middle = x.clamp(LEFT + 30.0, WIDTH - RIGHT - 30.0);
             let _ = write!(
                 svg,
-                "<text class=\"note\" x=\"{beside:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
-                y + 15.0,
+                "<text class=\"note\" x=\"{middle:.1}\" y=\"{at:.1}\" text-anchor=\"middle\">{}</text>",
                 escape(&point.name)
             );
         }

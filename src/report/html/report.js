@@ -64,7 +64,7 @@
   const holder = byId("rows");
   if (holder) {
     const { texts, views } = JSON.parse(holder.textContent);
-    const PAGE = 25;
+    const PAGE = 12;
     const lower = texts.map((text) => text.toLowerCase());
     const state = { run: "", eval: "", show: "all", search: "", page: 1 };
     const runs = [...new Set(views.map((view) => view.run))];
@@ -206,7 +206,7 @@
       const places = rows.length > PAGE ? `, ${first + 1} to ${first + shown.length} on this page` : "";
       byId("count").textContent = `${rows.length} of ${view.total} rows${places}${left > 0 ? `; the last ${left} are too many for this page and only in the run folder` : ""}`;
       const titles = ["row", "prompt", ...(view.paired ? ["untouched model"] : []), "tuned"];
-      const head = element("tr", {}, ...titles.map((title) => element("th", { scope: "col", textContent: title, className: title === "row" ? "at" : "" })));
+      const head = element("tr", {}, ...titles.map((title) => element("th", { scope: "col", textContent: title, className: title === "row" ? "at" : title === "prompt" ? "" : "output" })));
       const caption = element("caption", { textContent: `Rows of ${view.eval}` });
       const table = element("table", { className: "samples" }, caption, element("thead", {}, head), element("tbody", {}, ...shown.map((sample) => row(view, sample))));
       byId("samples").replaceChildren(table);

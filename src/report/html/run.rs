@@ -58,6 +58,10 @@ impl Run {
         let parse = |name: &str| std::fs::read(folder.join(name)).unwrap_or_default();
         let rows = files(folder).into_iter().filter(|path| path.parent() != Some(folder));
         let evals = rows.map(|path| EvalRows::read(&path, path.file_stem().unwrap_or_default().to_string_lossy()));
+        let mut evals: Vec<EvalRows> = evals.collect();
+        // In the order of the spec; those of an earlier text of it come last.
+        let place = |name: &str| result.evals.iter().position(|eval| eval.name == name).unwrap_or(usize::MAX);
+        evals.sort_by_key(|rows| place(&rows.name));
         Self {
             experiment: name(whole.parent()),
             digits: name(Some(&whole)),
@@ -65,7 +69,7 @@ impl Run {
             spec: String::from_utf8_lossy(&parse("spec.reft")).into_owned(),
             plan: serde_json::from_slice(&parse("plan.json")).ok(),
             metrics: Metrics::read(&folder.join("metrics.jsonl")),
-            evals: evals.collect(),
+            evals,
             environment: serde_json::from_slice(&parse("env.json")).ok(),
             result,
         }
