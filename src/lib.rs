@@ -13,6 +13,7 @@ pub mod difference;
 pub mod digest;
 pub mod execute;
 pub mod guard;
+pub mod highlight;
 pub mod intervention;
 pub mod lock;
 pub mod lsp;

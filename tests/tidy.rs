@@ -29,6 +29,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("runs", &["execute", "watch", "lsp", "cli"]),
     ("difference", &["check", "syntax", "execute", "store", "report", "runs", "watch", "lsp", "cli"]),
     ("revision", &["check", "syntax", "plan", "execute", "store", "report", "watch", "lsp", "cli"]),
+    ("highlight", &["check", "plan", "data", "model", "execute", "store", "report", "watch", "lsp", "cli"]),
     ("watch", &["cli"]),
     ("lsp", &["cli"]),
 ];

@@ -60,6 +60,8 @@ pub enum Command {
     Resume(ResumeArgs),
     /// Evaluate a finished run
     Eval(EvalArgs),
+    /// Write report.html of a run, or of all runs of an experiment: curves, scores, samples, in one file without network
+    Report(ReportArgs),
     /// Generate text with a finished run
     Generate(GenerateArgs),
     /// List runs: where they differ and what they scored
@@ -285,6 +287,10 @@ pub struct RunArgs {
     #[arg(long)]
     pub force: bool,
 
+    /// Write event files of TensorBoard into the folder `tensorboard` of each run
+    #[arg(long)]
+    pub tensorboard: bool,
+
     /// Folder of runs
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub runs: PathBuf,
@@ -402,6 +408,29 @@ pub struct EvalArgs {
 
     #[command(flatten)]
     pub cache: CacheArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// A run folder, `experiment/hash`, or an experiment: the report is then over all its runs
+    #[arg(value_name = "RUN")]
+    pub run: String,
+
+    /// Where the page goes (default: `report.html` in the run folder, or in the folder of the experiment's runs)
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+
+    /// Write it again whenever the run changes; the page loads itself anew while the run is unfinished
+    #[arg(long)]
+    pub watch: bool,
+
+    /// Write event files of TensorBoard into this folder instead; of several runs each into a folder of its own
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "watch"])]
+    pub tensorboard: Option<PathBuf>,
+
+    /// Folder of runs
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub runs: PathBuf,
 }
 
 #[derive(Debug, Args)]

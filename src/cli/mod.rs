@@ -22,6 +22,7 @@ mod output;
 mod plan;
 mod progress;
 pub mod projects;
+mod report;
 mod resume;
 mod run;
 mod runs;
@@ -64,6 +65,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Watch(arguments) => run::run(&RunArgs { watch: true, ..arguments.clone() }, &session, &output),
         Command::Resume(arguments) => resume::resume(arguments, &session, &output),
         Command::Eval(arguments) => eval::eval(arguments, &session, &output),
+        Command::Report(arguments) => report::report(arguments, &output),
         Command::Generate(arguments) => generate::generate(arguments, &session, &output),
         Command::Compare(arguments) => compare::compare(arguments, &output),
         Command::Runs(arguments) => runs::runs(arguments, &session.world, &output),

@@ -6,6 +6,7 @@ use super::lock;
 use super::output::Output;
 use super::plan::select;
 use super::progress::{Download, Progress};
+use super::report::Extras;
 use super::session::{Session, interruptible};
 use super::shell::quoted;
 use super::watch::watch;
@@ -106,6 +107,7 @@ pub fn all(
         output.note(&heading(experiment));
         events.started(experiment);
         let mut progress = Progress::new(output);
+        let mut extras = Extras::new(arguments, experiment);
         let outcome = interruptible(|interrupt| {
             experiment::run(Run {
                 experiment,
@@ -120,6 +122,7 @@ pub fn all(
                 emit: &mut |event| {
                     events.tell(&event);
                     progress.show(&event);
+                    extras.take(&event);
                 },
             })
         });
@@ -129,6 +132,8 @@ pub fn all(
         }
         match outcome {
             Ok(outcome) => {
+                let next = plan.experiments.get(number + 1);
+                extras.end(&outcome, next.is_none_or(|next| next.name != experiment.name), output);
                 events.ended(&outcome);
                 show(&outcome, experiment, arguments, output);
                 if outcome.interrupted && is_left() {

@@ -102,7 +102,7 @@ pub fn wake_on_interrupt(waker: Waker) {
 }
 
 /// The first Ctrl-C (or termination signal) asks a run to end cleanly, the second ends the process.
-fn on_interrupt(output: Output) {
+pub fn on_interrupt(output: Output) {
     // An error means that a handler is there already, which is as good.
     let _ = ctrlc::set_handler(move || {
         // Some tools signal a process and its group at once, which is one wish and not two.

@@ -111,6 +111,7 @@ codes! {
     BadCondition = "E0515", "bad-condition";
     UnknownPath = "E0516", "unknown-path";
     NothingToCompare = "E0517", "nothing-to-compare";
+    NothingMeasured = "E0518", "nothing-measured";
     // Warnings
     UnusedName = "W0101", "unused-name";
     NothingToRun = "W0102", "nothing-to-run";

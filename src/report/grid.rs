@@ -19,7 +19,7 @@ const TEXTS: (usize, usize) = (3, 4);
 
 /// What becomes of one token in one layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Cell {
+pub(super) enum Cell {
     Edited,
     /// Edited, but no reader sees it: it gets no gradient.
     Dead,
@@ -34,7 +34,8 @@ enum Cell {
 }
 
 impl Cell {
-    const ALL: [Self; 6] = [Self::Edited, Self::Dead, Self::Worked, Self::Reused, Self::Constant, Self::Skipped];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Edited, Self::Dead, Self::Worked, Self::Reused, Self::Constant, Self::Skipped];
 
     fn sign(self, style: Style) -> char {
         match (self, style) {
@@ -52,7 +53,7 @@ impl Cell {
         }
     }
 
-    fn meaning(self) -> &'static str {
+    pub(super) fn meaning(self) -> &'static str {
         match self {
             Self::Edited => "edited",
             Self::Dead => "edited without effect",
@@ -65,7 +66,7 @@ impl Cell {
 }
 
 /// What of a row is drawn.
-enum Column {
+pub(super) enum Column {
     Token(usize),
     Gap,
     /// Between prompt and target.
@@ -84,10 +85,9 @@ pub struct Picture<'a> {
 
 /// Draws the row, the last layer on top, with a legend.
 pub fn draw(picture: &Picture<'_>, style: Style) -> String {
-    let (shape, prompt, target) = (picture.shape, picture.row.prompt, picture.target());
+    let (prompt, target) = (picture.row.prompt, picture.target());
     let columns = picture.columns();
-    let grid = Grid::new(picture);
-    let rows: Vec<Vec<Cell>> = (0..shape.layers).map(|layer| grid.row(layer, &columns)).collect();
+    let rows = picture.rows(&columns);
     let lines = group(&rows);
     let names: Vec<String> = lines.iter().map(Line::name).collect();
     let margin = names.iter().map(|name| name.chars().count()).chain(["layer".len()]).max().unwrap_or(0);
@@ -184,8 +184,24 @@ impl Grid {
 }
 
 impl Picture<'_> {
-    fn target(&self) -> usize {
+    /// Tokens of the target.
+    pub(super) fn target(&self) -> usize {
         self.row.all.saturating_sub(self.row.prompt)
+    }
+
+    /// What becomes of the tokens of these columns, layer by layer.
+    pub(super) fn rows(&self, columns: &[Column]) -> Vec<Vec<Cell>> {
+        let grid = Grid::new(self);
+        (0..self.shape.layers).map(|layer| grid.row(layer, columns)).collect()
+    }
+
+    /// Every token, where there are at most that many, and else those that are worth it.
+    pub(super) fn columns_up_to(&self, most: usize) -> Vec<Column> {
+        if self.row.all > most {
+            return self.columns();
+        }
+        let prompt = (0..self.row.prompt).map(Column::Token).chain([Column::Border]);
+        prompt.chain((self.row.prompt..self.row.all).map(Column::Token)).collect()
     }
 
     /// The ends of a long prompt reach two tokens beyond what is edited there; edited texts between them are drawn with a token at each side.

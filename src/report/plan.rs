@@ -38,10 +38,18 @@ pub fn text(experiment: &Experiment, style: Style) -> String {
     for line in experiment.doc.lines() {
         let _ = writeln!(out, "  {line}");
     }
-    let config = &experiment.model.config;
-    let mut line = |name: &str, text: String| {
+    for (name, text) in lines(experiment) {
         let _ = writeln!(out, "  {name:14}{text}");
-    };
+    }
+    let _ = write!(out, "\n{}", grid::draw(&picture(experiment), style));
+    out
+}
+
+/// What a plan says, line by line; a line without a name belongs to the one above.
+pub(super) fn lines(experiment: &Experiment) -> Vec<(&'static str, String)> {
+    let config = &experiment.model.config;
+    let mut lines = Vec::new();
+    let mut line = |name: &'static str, text: String| lines.push((name, text));
     line("model", model(experiment));
     line(
         "",
@@ -112,18 +120,22 @@ pub fn text(experiment: &Experiment, style: Style) -> String {
     for (name, hash) in &hashes.evals {
         line("", format!("eval {name} {}", units::short_hash(hash)));
     }
+    lines
+}
+
+/// The picture of a typical training row.
+pub(super) fn picture(experiment: &Experiment) -> Picture<'_> {
+    let cost = &experiment.cost;
     let mean = || {
         let prompt = (cost.mean_prompt.round() as usize).max(1);
         RowTokens::new(prompt, prompt + ((cost.mean_tokens - cost.mean_prompt).round() as usize).max(1))
     };
-    let picture = Picture {
-        shape: Shape::of(config),
+    Picture {
+        shape: Shape::of(&experiment.model.config),
         interventions: &experiment.interventions,
         passes: experiment.passes,
         row: experiment.example.clone().unwrap_or_else(mean),
-    };
-    let _ = write!(out, "\n{}", grid::draw(&picture, style));
-    out
+    }
 }
 
 /// `12.3 TFLOP as written, 1.9 TFLOP planned, 6.5 times fewer`
