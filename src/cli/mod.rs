@@ -28,7 +28,6 @@ mod run;
 mod runs;
 pub mod schema;
 mod session;
-mod shell;
 mod watch;
 
 use crate::guard;

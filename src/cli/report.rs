@@ -11,6 +11,7 @@ use crate::report::html::{self, Live};
 use crate::report::tensorboard::{self, Follower};
 use crate::store::cache::Cache;
 use crate::store::find::{self, Run};
+use crate::store::run_folder::RunFolder;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -127,7 +128,7 @@ impl<'a> Extras<'a> {
         let done = match (event, &mut self.follower) {
             (Event::TrainingStarted { .. }, _) => {
                 let Experiment { name, hashes, .. } = self.experiment;
-                let folder = find::of_training(self.runs, name, &hashes.training);
+                let folder = RunFolder::find(self.runs, name, &hashes.training);
                 folder.map_or(Ok(()), |folder| Follower::begin(&folder).map(|follower| self.follower = Some(follower)))
             }
             (Event::StepDone(_) | Event::EvalDone { .. }, Some(follower)) => follower.follow(),

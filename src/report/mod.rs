@@ -5,6 +5,7 @@ pub mod grid;
 pub mod html;
 pub mod metrics;
 pub mod plan;
+pub mod shell;
 pub mod stages;
 pub mod sweep;
 pub mod table;

@@ -2,14 +2,13 @@
 
 use super::fact::written;
 use super::record::{Record, State};
-use super::rows::{EvalRow, Loss};
-use crate::data::metric::{Metric, perplexity};
+use super::rows::EvalRow;
+use crate::data::metric::Metric;
 use crate::plan::Field;
+use crate::report::shell::quoted;
 use crate::report::table::{Align, Style, Table, number, shorten};
 use crate::report::units;
-use crate::statistics::Interval;
-use crate::statistics::resampling::bootstrap;
-use crate::statistics::shares::wilson;
+use crate::statistics::{Interval, scores};
 use crate::store::result::EvalRecord;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -190,22 +189,13 @@ impl Record {
     }
 }
 
-/// A word as a shell takes it.
-fn quoted(text: &str) -> String {
-    let plain = |letter: char| letter.is_alphanumeric() || "_-./=,:@%+".contains(letter);
-    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
-}
-
 /// The interval of a score over its rows: by Wilson for shares, by the bootstrap for perplexities.
 fn interval(record: &Record, eval: &EvalRecord) -> Option<Interval> {
     match eval.metric {
-        Metric::Accuracy | Metric::ExactMatch => wilson((eval.tuned * eval.rows as f64).round() as usize, eval.rows),
+        Metric::Accuracy | Metric::ExactMatch => scores::of_share(eval.tuned, eval.rows),
         Metric::Perplexity => {
-            let losses: Vec<Loss> = record.rows(&eval.name).into_iter().filter_map(|row: EvalRow| row.loss).collect();
-            bootstrap(losses.len(), |rows| {
-                let drawn = || rows.iter().filter_map(|row| losses.get(*row));
-                perplexity(drawn().map(|loss| loss.sum).sum(), drawn().map(|loss| loss.tokens).sum())
-            })
+            let losses = record.rows(&eval.name).into_iter().filter_map(|row: EvalRow| row.loss);
+            scores::of_perplexity(&losses.map(|loss| (loss.sum, loss.tokens)).collect::<Vec<_>>())
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod distribution;
 pub mod flips;
 pub mod resampling;
+pub mod scores;
 pub mod seeds;
 pub mod shares;
 

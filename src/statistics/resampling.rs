@@ -5,6 +5,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 const DRAWS: usize = 2_000;
+/// Rows drawn at most: many rows need fewer draws than time allows for.
+const ROWS: usize = 20_000_000;
 /// Decides the draws, so that equal rows give equal intervals.
 const SEED: u64 = 0xb007_57a9;
 
@@ -16,8 +18,9 @@ pub fn bootstrap(rows: usize, statistic: impl Fn(&[usize]) -> f64) -> Option<Int
     }
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
     let mut drawn = vec![0; rows];
-    let mut found = Vec::with_capacity(DRAWS);
-    for _ in 0..DRAWS {
+    let draws = DRAWS.min(ROWS / rows).max(200);
+    let mut found = Vec::with_capacity(draws);
+    for _ in 0..draws {
         drawn.iter_mut().for_each(|row| *row = random.random_range(0..rows));
         found.push(statistic(&drawn));
     }
@@ -26,7 +29,7 @@ pub fn bootstrap(rows: usize, statistic: impl Fn(&[usize]) -> f64) -> Option<Int
     }
     found.sort_by(f64::total_cmp);
     let tail = (1.0 - CONFIDENCE) / 2.0;
-    let at = |share: f64| found.get(((DRAWS - 1) as f64 * share).round() as usize).copied();
+    let at = |share: f64| found.get(((draws - 1) as f64 * share).round() as usize).copied();
     Some([at(tail)?, at(1.0 - tail)?])
 }
 

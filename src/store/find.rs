@@ -75,8 +75,9 @@ pub fn several(runs: &Path, wanted: &str) -> Result<Vec<Run>> {
     if let Some(run) = absolute(path).and_then(Run::at) {
         return Ok(vec![run]);
     }
-    let inside = inside(path);
+    let mut inside = inside(path);
     if !inside.is_empty() {
+        inside.sort_by_key(Run::name);
         return Ok(inside);
     }
     let all = all(runs);
@@ -97,32 +98,6 @@ pub fn several(runs: &Path, wanted: &str) -> Result<Vec<Run>> {
             Err(Box::new(Diagnostic::new(Code::RunNotFound, message).help(format!("write {}", list(&names)))))
         }
     }
-}
-
-/// The runs that a command line means where several may be meant: all in a folder of runs or of an experiment, and else the one that
-/// [`fn@run`] finds.
-///
-/// # Errors
-/// `E0504`, with near misses.
-pub fn several(runs: &Path, wanted: &str) -> Result<Vec<Run>> {
-    let path = Path::new(wanted);
-    if absolute(path).and_then(Run::at).is_none() {
-        let of_experiment =
-            || all(runs).into_iter().filter(|run| run.experiment == wanted.trim_end_matches('/')).collect();
-        let mut found = inside(path);
-        found = if found.is_empty() { of_experiment() } else { found };
-        if !found.is_empty() {
-            found.sort_by_key(Run::name);
-            return Ok(found);
-        }
-    }
-    run(runs, wanted).map(|run| vec![run])
-}
-
-/// The folder of the run with that training hash, if it has begun.
-pub fn of_training(runs: &Path, experiment: &str, training_hash: &str) -> Option<PathBuf> {
-    let is_meant = |run: &Run| read_result(&run.path).is_some_and(|result| result.training_hash == training_hash);
-    inside(&runs.join(experiment)).into_iter().find(is_meant).map(|run| run.path)
 }
 
 fn not_found(runs: &Path, wanted: &str, all: &[Run]) -> Box<Diagnostic> {

@@ -1,12 +1,12 @@
 //! Scores against the share of parameters that were trained, over the points of a sweep.
 
 use super::curves::tick;
-use super::interval;
 use super::plot::{Level, Mark, Plot, Point, Series};
 use super::run::{Run, Score};
 use super::scale::{Axis, number};
 use crate::plan::PointValue;
 use crate::report::{sweep, table, units};
+use crate::statistics::{Interval, scores};
 
 /// More dots than this have no name beside them.
 const NAMED: usize = 12;
@@ -47,7 +47,7 @@ fn plot(runs: &[Run], eval: &str) -> Option<String> {
     if let Some(majority) = all().find_map(|score| score.majority) {
         levels.push(Level { y: majority, name: format!("majority class {}", units::percent(majority)) });
     }
-    let intervals = points.iter().filter_map(|point| point.interval).flat_map(|(low, high)| [low, high]);
+    let intervals = points.iter().filter_map(|point| point.interval).flat_map(|interval| interval);
     let values: Vec<f64> =
         points.iter().map(|point| point.y).chain(levels.iter().map(|level| level.y)).chain(intervals).collect();
     let shares: Vec<f64> = points.iter().map(|point| point.x).collect();
@@ -106,7 +106,7 @@ fn point(group: &Group<'_>, eval: &str, named: bool) -> Point {
     let scores: Vec<f64> = group.scores.iter().map(|(_, score)| score.tuned).collect();
     let (mean, deviation) = sweep::mean_and_deviation(&scores).unwrap_or((f64::NAN, None));
     let interval = match (deviation, group.scores.as_slice()) {
-        (Some(deviation), _) => Some((mean - deviation, mean + deviation)),
+        (Some(deviation), _) => Some([mean - deviation, mean + deviation]),
         (None, [(run, score)]) => of_score(run, eval, *score),
         _ => None,
     };
@@ -114,7 +114,7 @@ fn point(group: &Group<'_>, eval: &str, named: bool) -> Point {
     let written = |value: f64| metric.map_or_else(String::new, |metric| table::number(metric, value));
     let spread = match (deviation, interval) {
         (Some(deviation), _) => format!(" ± {} over {}", written(deviation), units::counted(scores.len(), "seed")),
-        (None, Some((low, high))) => format!(", 95 % interval {} to {}", written(low), written(high)),
+        (None, Some([low, high])) => format!(", 95 % interval {} to {}", written(low), written(high)),
         _ => String::new(),
     };
     let share = units::small_percent(group.share);
@@ -128,9 +128,9 @@ fn point(group: &Group<'_>, eval: &str, named: bool) -> Point {
 }
 
 /// The 95 % interval of a run's score.
-pub fn of_score(run: &Run, eval: &str, score: Score) -> Option<(f64, f64)> {
+pub fn of_score(run: &Run, eval: &str, score: Score) -> Option<Interval> {
     match score.metric.compares_answers() {
-        true => interval::wilson(score.tuned, score.rows),
+        true => scores::of_share(score.tuned, score.rows),
         false => run.rows(eval)?.perplexity(|row| row.tuned.as_ref()),
     }
 }

@@ -6,7 +6,6 @@
 mod curves;
 mod efficiency;
 mod environment;
-mod interval;
 mod markup;
 mod picture;
 mod plot;

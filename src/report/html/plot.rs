@@ -2,6 +2,7 @@
 
 use super::markup::{escape, json};
 use super::scale::Axis;
+use crate::statistics::Interval;
 use std::fmt::Write;
 
 const WIDTH: f64 = 560.0;
@@ -49,7 +50,7 @@ pub enum Mark {
 pub struct Point {
     pub x: f64,
     pub y: f64,
-    pub interval: Option<(f64, f64)>,
+    pub interval: Option<Interval>,
     /// What a pointer shows.
     pub label: String,
     /// What stands beside a dot.
@@ -166,7 +167,7 @@ impl Plot<'_> {
         let colour = colour % COLOURS;
         for point in series.points.iter().filter(|point| point.x.is_finite() && point.y.is_finite()) {
             let (x, y) = (self.x(point.x), self.y(point.y));
-            if let Some((low, high)) = point.interval {
+            if let Some([low, high]) = point.interval {
                 let (low, high) = (self.y(low), self.y(high));
                 let _ = write!(
                     svg,
@@ -175,9 +176,9 @@ impl Plot<'_> {
                 );
             }
             let _ = write!(svg, "<circle class=\"dot c{colour}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\"/>");
-            let top = point.interval.map_or(y - 5.0, |(_, high)| self.y(high).min(y - 5.0));
+            let top = point.interval.map_or(y - 5.0, |[_, high]| self.y(high).min(y - 5.0));
             // A name above the dot, or below where the plot ends.
-            let bottom = point.interval.map_or(y + 5.0, |(low, _)| self.y(low).max(y + 5.0));
+            let bottom = point.interval.map_or(y + 5.0, |[low, _]| self.y(low).max(y + 5.0));
             let at = if top > TOP + 12.0 { top - 6.0 } else { bottom + 15.0 };
             let middle = x.clamp(LEFT + 30.0, WIDTH - RIGHT - 30.0);
             let _ = write!(

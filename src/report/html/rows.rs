@@ -1,6 +1,6 @@
 //! The rows of an eval, the untouched model's beside the tuned one's.
 
-use super::interval;
+use crate::statistics::{Interval, scores};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -104,9 +104,9 @@ impl EvalRows {
     }
 
     /// A 95 % interval of the perplexity of one of the two, from the losses of its rows.
-    pub fn perplexity(&self, output: impl Fn(&Row) -> Option<&Output>) -> Option<(f64, f64)> {
+    pub fn perplexity(&self, output: impl Fn(&Row) -> Option<&Output>) -> Option<Interval> {
         let losses = self.rows.iter().filter_map(|row| output(row)?.loss);
         let losses: Vec<(f64, usize)> = losses.filter_map(|loss| Some((loss.sum?, loss.tokens))).collect();
-        interval::perplexity(&losses)
+        scores::of_perplexity(&losses)
     }
 }

@@ -1,10 +1,10 @@
 //! Scores as tables, each with its 95 % interval.
 
 use super::efficiency::of_score;
-use super::interval;
 use super::markup::{Side, Table, escape};
 use super::run::{Run, Score};
 use crate::report::{table, units};
+use crate::statistics::{Interval, scores};
 
 /// What the intervals are.
 const NOTE: &str = "<p class=\"small\">Under each score its 95 % interval: of shares by Wilson's formula, of perplexities by a bootstrap over rows.</p>\n";
@@ -23,7 +23,7 @@ pub fn evals(run: &Run) -> String {
         let rows = run.rows(eval);
         let before = score.baseline.map(|baseline| {
             let interval = match metric.compares_answers() {
-                true => interval::wilson(baseline, score.rows),
+                true => scores::of_share(baseline, score.rows),
                 false => rows.and_then(|rows| rows.perplexity(|row| row.baseline.as_ref())),
             };
             with_interval(*score, baseline, interval)
@@ -74,7 +74,7 @@ pub fn runs(runs: &[Run]) -> String {
         let dashes = ["–", "0", "0 %", "0"].map(str::to_owned);
         let untouched = evals.iter().map(|(_, score)| match score.baseline {
             Some(baseline) if score.metric.compares_answers() => {
-                with_interval(*score, baseline, interval::wilson(baseline, score.rows))
+                with_interval(*score, baseline, scores::of_share(baseline, score.rows))
             }
             Some(baseline) => table::number(score.metric, baseline),
             None => "–".to_owned(),
@@ -113,11 +113,11 @@ fn state(run: &Run) -> String {
     }
 }
 
-fn with_interval(score: Score, value: f64, interval: Option<(f64, f64)>) -> String {
+fn with_interval(score: Score, value: f64, interval: Option<Interval>) -> String {
     let written = escape(&table::number(score.metric, value));
     let bare = |value: f64| escape(table::number(score.metric, value).trim_end_matches(" %"));
     match interval {
-        Some((low, high)) => format!("{written}<small>{} – {}</small>", bare(low), bare(high)),
+        Some([low, high]) => format!("{written}<small>{} – {}</small>", bare(low), bare(high)),
         None => written,
     }
 }
