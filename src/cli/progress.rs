@@ -129,7 +129,11 @@ impl<'a> Progress<'a> {
     }
 
     /// Why something is done that an earlier run seemed to have done.
-    fn stage(&self, stage: &Stage) {
+    fn stage(&mut self, stage: &Stage) {
+        // What is measured before the first step belongs to the steps of an earlier process.
+        if let State::Resumes { step, .. } | State::Continues { step, .. } = stage.state {
+            (self.trained, self.under_way) = (false, format!("after step {step}"));
+        }
         let is_new = stage.reasons.first().is_none_or(|reason| [NEVER, AFTER_TRAINING].contains(&reason.as_str()));
         if !is_new && stage.state != State::Finished {
             self.output.note(&format!("{}: {}", stage.name, stage.reasons.join("; ")));

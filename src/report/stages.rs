@@ -35,7 +35,7 @@ pub fn text(all: &[ExperimentStages], runs: &Path, style: Style) -> String {
     let stages = || all.iter().flat_map(|one| &one.stages);
     let fresh = stages().filter(|stage| stage.state == State::Finished).count();
     let count = units::counted(stages().count(), "stage");
-    format!("{}{fresh} of {count} fresh, as {} tells\n", table.text(style), runs.display())
+    format!("{}{fresh} of {count} fresh in {}\n", table.text(style), runs.display())
 }
 
 fn state(stage: &Stage) -> String {

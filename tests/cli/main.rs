@@ -5,6 +5,7 @@
 mod commands;
 mod data;
 mod diff;
+mod events;
 mod failures;
 mod fixing;
 mod frozen;
@@ -17,6 +18,8 @@ mod projects;
 #[cfg(unix)]
 mod reliability;
 mod runs;
+#[cfg(unix)]
+mod stages;
 mod starting;
 mod streams;
 mod support;
