@@ -48,7 +48,8 @@ fn assert_same(place: &Place, runs: &str, what: &str) {
     let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&ours), names(&theirs), "{what}");
     for ((name, ours), (_, theirs)) in ours.iter().zip(&theirs) {
-        assert!(ours == theirs, "{name} differs: {what}");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(ours == theirs, "{name} differs: {what}\n{}\n{}", text(ours), text(theirs));
     }
     assert_eq!(crate::interrupts::metrics(place, runs), crate::interrupts::metrics(place, "undisturbed"), "{what}");
 }
@@ -157,10 +158,10 @@ fn a_full_disk_at_the_lock_and_the_cache_is_no_obstacle() {
         mkdir specs cache; mount -t tmpfs -o size=64k tmpfs specs; mount -t tmpfs -o size=4k tmpfs cache
         cp spec.reft *.jsonl specs/
         dd if=/dev/zero of=specs/ballast bs=1k count=100 2> /dev/null || true
-        "$REFTC" run specs/spec.reft --threads 1 --cache-dir cache
+        "$REFTC" run specs/spec.reft --threads 1 --cache-dir cache --cache-budget 10MB
         test ! -e specs/spec.lock
         rm specs/ballast
-        "$REFTC" run specs/spec.reft --threads 1 --cache-dir cache 2>&1
+        "$REFTC" run specs/spec.reft --threads 1 --cache-dir cache --cache-budget 10MB
         test -s specs/spec.lock
     "#;
     let Some(done) = in_own_world(&place, script) else { return };
@@ -175,7 +176,7 @@ fn two_processes_do_not_work_on_one_run() {
     let place = Place::new();
     place.change(&[("epochs = 2", "epochs = 40")]);
     let mut first = place.spawn(&RUN);
-    first.wait_for("step  1/");
+    first.wait_for("step   1/160");
     let refused = place.reftc(&RUN).expect(3);
     refused.says(&["E0502", &format!("process {} is working on the run", first.id())]);
     let mut second = place.spawn(&[&RUN[..], &["--wait"]].concat());

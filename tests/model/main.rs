@@ -12,6 +12,7 @@ mod configs;
 mod folders;
 mod frozen;
 mod gguf;
+mod interrupts;
 mod reference;
 mod second_opinion;
 mod smollm2;
