@@ -140,11 +140,17 @@ impl<'a> Extras<'a> {
         }
     }
 
-    /// Writes what is due at the end of a run, and the report over all points after the last one of a sweep.
-    pub fn end(mut self, outcome: &Outcome, is_last: bool, output: &Output) {
+    /// Writes what is due at the end of a run, and the report over all points after the last one of a sweep. Gives the pages that are new.
+    pub fn end(mut self, outcome: &Outcome, is_last: bool, output: &Output) -> Vec<PathBuf> {
         let events = self.event_file(outcome);
         let cache = Cache::from_env();
-        let page = |folders: &[PathBuf], path: &Path| html::write(folders, path, Live::No, &cache).map(|_| ());
+        let mut pages = Vec::new();
+        let mut page = |folders: &[PathBuf], path: &Path| -> Result<()> {
+            if html::write(folders, path, Live::No, &cache)? {
+                pages.push(path.to_path_buf());
+            }
+            Ok(())
+        };
         let own = page(std::slice::from_ref(&outcome.folder), &outcome.folder.join(PAGE));
         let over_all = match self.experiment.point.is_empty() || !(is_last || outcome.interrupted) {
             true => Ok(()),
@@ -159,6 +165,7 @@ impl<'a> Extras<'a> {
         if !failures.is_empty() {
             output.findings(&failures, &Default::default());
         }
+        pages
     }
 
     /// The scores after the training; of a run that was trained earlier all there is.

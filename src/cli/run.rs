@@ -12,6 +12,7 @@ use super::watch::watch;
 use crate::compile::{Compiled, compile, expectations};
 use crate::diag::{Code, Diagnostic};
 use crate::digest;
+use crate::execute::event::Event;
 use crate::execute::experiment::{self, Outcome, Run};
 use crate::execute::loaded::Models;
 use crate::plan::passes::Passes;
@@ -133,7 +134,8 @@ pub fn all(
         match outcome {
             Ok(outcome) => {
                 let next = plan.experiments.get(number + 1);
-                extras.end(&outcome, next.is_none_or(|next| next.name != experiment.name), output);
+                let pages = extras.end(&outcome, next.is_none_or(|next| next.name != experiment.name), output);
+                pages.into_iter().for_each(|path| events.tell(&Event::Artefact { path }));
                 events.ended(&outcome);
                 show(&outcome, experiment, arguments, output);
                 if outcome.interrupted && is_left() {

@@ -91,7 +91,7 @@ impl<'a> Stages<'a> {
             && self.experiment.evals.iter().all(|eval| self.is_evaluated(eval));
         let interrupted = !up_to_date && self.logged(around)? == Progress::Interrupted;
         if !interrupted {
-            self.finish()?;
+            self.finish(!up_to_date)?;
         }
         Ok(self.outcome(interrupted, up_to_date))
     }
@@ -105,15 +105,17 @@ impl<'a> Stages<'a> {
             }
         }
         if experiment.evals.iter().all(|eval| self.is_evaluated(eval)) {
-            self.finish()?;
+            self.finish(true)?;
         }
         Ok(self.outcome(false, false))
     }
 
-    fn finish(&mut self) -> Result<()> {
+    fn finish(&mut self, is_new: bool) -> Result<()> {
         let names: Vec<&str> = self.experiment.evals.iter().map(|eval| eval.name.as_str()).collect();
         self.folder.finish(&names)?;
-        self.artefact("result.json");
+        if is_new {
+            self.artefact("result.json");
+        }
         Ok(())
     }
 

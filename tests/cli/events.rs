@@ -28,7 +28,7 @@ fn every_stage_step_row_and_file_is_a_line() {
     let of = |name: &str| lines.iter().filter(|line| line["event"] == name).collect::<Vec<_>>();
     assert_eq!((of("step_done").len(), of("eval_row").len()), (8, 12));
     let paths: Vec<&str> = of("artefact").iter().map(|line| line["path"].as_str().unwrap()).collect();
-    for name in ["checkpoints/last.safetensors", "intervention", "eval/test.jsonl", "result.json"] {
+    for name in ["checkpoints/last.safetensors", "intervention", "eval/test.jsonl", "result.json", "report.html"] {
         let path = paths.iter().find(|path| path.ends_with(name)).unwrap_or_else(|| panic!("{name}: {paths:?}"));
         assert!(place.path(path).exists(), "{path}");
     }
@@ -39,7 +39,7 @@ fn every_stage_step_row_and_file_is_a_line() {
 
     let again = place.run(&["--format", "json"]);
     let again = self::lines(&again);
-    assert_eq!(names(&again).join(" "), "run_started stage artefact run_done");
+    assert_eq!(names(&again).join(" "), "run_started stage run_done");
     assert!(again.iter().filter(|line| line["event"] == "stage").all(|line| line["state"] == "finished"));
     assert_eq!(again.last().unwrap()["up_to_date"], true);
 }
