@@ -12,7 +12,6 @@ use crate::execute::experiment;
 use crate::lock::{Drift, Kind, Lock, path_of};
 use crate::model::hub::Pin;
 use crate::plan::NUMERICS;
-use crate::report::units;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
@@ -89,12 +88,7 @@ fn locked(arguments: &LockArgs, session: &Session, output: &Output) -> std::resu
     if arguments.json {
         output.data(&new.text());
     } else {
-        let counted = [
-            units::counted(new.models.len(), "model"),
-            units::counted(new.data.len(), "data source"),
-            units::counted(new.library.files.len(), "library file"),
-        ];
-        output.note(&format!("{}: {}", path.display(), counted.join(", ")));
+        output.note(&format!("{}: {}", path.display(), new.counted()));
     }
     Ok(())
 }
