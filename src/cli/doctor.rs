@@ -4,12 +4,15 @@ use super::args::DoctorArgs;
 use super::output::Output;
 use super::session::Session;
 use crate::digest;
+use crate::lock::{Lock, path_of};
 use crate::model::hub::out_of_reach;
 use crate::model::{device, embedded};
 use crate::report::units;
 use crate::store::environment::free_space;
 use crate::store::frozen;
+use crate::world::World;
 use serde::Serialize;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// One thing that was looked at.
@@ -113,7 +116,21 @@ fn findings(session: &Session) -> Vec<Finding> {
     });
     let embedded: Vec<&str> = embedded::MODELS.iter().map(|model| model.name).collect();
     findings.push(good("embedded", embedded.join(", ")));
+    findings.extend(session.world.list(Path::new(".")).iter().filter_map(|name| lock(Path::new(name))));
     findings
+}
+
+/// The lock of a spec in the working directory, where `spec` is one and has one.
+fn lock(spec: &Path) -> Option<Finding> {
+    if spec.extension().is_none_or(|extension| extension != "reft") {
+        return None;
+    }
+    let path = path_of(spec);
+    let (state, text, help) = match Lock::read(&path) {
+        Ok(lock) => (State::Good, format!("{}: {}", path.display(), lock?.counted()), None),
+        Err(diagnostic) => (State::Problem, diagnostic.message.clone(), diagnostic.help.first().cloned()),
+    };
+    Some(Finding { what: "lock".to_owned(), state, text, help })
 }
 
 fn problem(what: &str, text: &str, help: Option<String>) -> Finding {

@@ -89,12 +89,7 @@ fn locked(arguments: &LockArgs, session: &Session, output: &Output) -> std::resu
     if arguments.json {
         output.data(&new.text());
     } else {
-        let counted = [
-            units::counted(new.models.len(), "model"),
-            units::counted(new.data.len(), "data source"),
-            units::counted(new.library.files.len(), "library file"),
-        ];
-        output.note(&format!("{}: {}", path.display(), counted.join(", ")));
+        output.note(&format!("{}: {}", path.display(), new.counted()));
     }
     Ok(())
 }

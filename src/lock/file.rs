@@ -205,7 +205,7 @@ mod tests {
         for (number, line) in lines.iter().enumerate() {
             let Some((key, value)) = line.split_once(": ") else { continue };
             // The format is looked at first.
-            if value.ends_with('{') || key.contains("format") {
+            if value.ends_with('{') || value.starts_with('{') || key.contains("format") {
                 continue;
             }
             let changed = if value.starts_with('"') {

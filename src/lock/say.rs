@@ -2,7 +2,20 @@
 
 use super::{Change, Drift, Kind, Lock};
 use crate::diag::{Code, Diagnostic};
+use crate::report::units;
 use std::path::Path;
+
+impl Lock {
+    /// `1 model, 2 data sources, 0 library files`
+    pub fn counted(&self) -> String {
+        let counts = [
+            (self.models.len(), "model"),
+            (self.data.len(), "data source"),
+            (self.library.files.len(), "library file"),
+        ];
+        counts.map(|(count, what)| units::counted(count, what)).join(", ")
+    }
+}
 
 impl Drift {
     /// W0502, or E0510 where nothing may drift: an entry of the lock at `path`, and `accept`, the command that takes its present state.

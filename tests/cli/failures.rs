@@ -49,7 +49,7 @@ fn found_by_run(place: &Place, code: &str, words: &[&str]) {
     place.reftc(&RUN).expect(3).says(&[code]).says(words).says(&[&format!("`reftc explain {code}` tells more")]);
     let folder = place.run_folder("runs", "small");
     let files: Vec<String> = place.files(&folder).into_iter().filter(|name| name != "metrics.jsonl").collect();
-    assert_eq!(files.join(" "), ".lock env.json log.txt plan.json spec.reft stages.json");
+    assert_eq!(files.join(" "), ".lock env.json lock.json log.txt plan.json spec.reft stages.json");
     assert!(place.read(&format!("{folder}/log.txt")).contains(&format!("Z failed: {code}: ")));
 }
 

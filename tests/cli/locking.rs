@@ -166,8 +166,12 @@ fn a_lock_that_cannot_be_read_is_told_with_its_place() {
         }
         assert_eq!(place.read("spec.lock"), damaged);
     }
+    let doctor = place.reftc(&["doctor"]).expect(1).stdout;
+    assert!(doctor.contains("problem  lock      the lock `spec.lock` is not JSON"), "{doctor}");
     place.reftc(&["lock", "spec.reft", "--update"]).expect(0);
     assert_eq!(place.read("spec.lock"), text);
+    let doctor = place.reftc(&["doctor"]).stdout;
+    assert!(doctor.contains("ok       lock      spec.lock: 1 model, 2 data sources, 0 library files"), "{doctor}");
 }
 
 #[cfg(unix)]
