@@ -46,6 +46,8 @@ pub struct Follower {
     metrics: Metrics,
     /// How much of `metrics.jsonl` is written.
     read: u64,
+    /// When the last step that is written ended.
+    clock: SystemTime,
 }
 
 impl Follower {
@@ -65,8 +67,9 @@ impl Follower {
         let path = folder.join(name(now));
         atomic::write(&path, &bytes)?;
         let file = File::options().append(true).open(&path).map_err(|cause| unwritable(&path, &cause))?;
-        let mut follower = Self { run: run.to_path_buf(), file, path, metrics: Metrics::default(), read: 0 };
-        follower.follow_from(begun)?;
+        let mut follower =
+            Self { run: run.to_path_buf(), file, path, metrics: Metrics::default(), read: 0, clock: begun };
+        follower.follow()?;
         Ok(follower)
     }
 
@@ -75,10 +78,6 @@ impl Follower {
     /// # Errors
     /// `E0501` with the path and the cause.
     pub fn follow(&mut self) -> Result<()> {
-        self.follow_from(SystemTime::now())
-    }
-
-    fn follow_from(&mut self, mut clock: SystemTime) -> Result<()> {
         let path = self.run.join("metrics.jsonl");
         let mut new = Vec::new();
         let read = File::open(&path).and_then(|mut file| {
@@ -94,7 +93,9 @@ impl Follower {
         let mut metrics = Metrics::default();
         metrics.add(&new);
         let mut bytes = Vec::new();
-        add(&mut bytes, &metrics, &mut clock);
+        // The last of them has just ended, and time does not go back.
+        self.clock = self.clock.max(begin(&metrics, SystemTime::now()));
+        add(&mut bytes, &metrics, &mut self.clock);
         self.metrics.steps.extend(metrics.steps);
         self.metrics.scores.extend(metrics.scores);
         self.put(&bytes)

@@ -1,5 +1,7 @@
 //! `report.html` and event files of TensorBoard, made by the binary from real runs and read by real readers.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::unwrap_used)]
+
 mod browser;
 mod driver;
 mod pages;

@@ -50,7 +50,8 @@ fn a_sweep_has_a_report_over_all_its_points() {
     let page = place.read("runs/small/report.html");
     assert!(page.contains("all 4 runs finished") && page.contains("Score against parameters"));
     let labels = ["rank = 1, seed = 1", "rank = 1, seed = 2", "rank = 4, seed = 1", "rank = 4, seed = 2"];
-    let at: Vec<usize> = labels.map(|label| page.find(&format!("intervene.edit.{label}")).unwrap()).to_vec();
+    let at: Vec<usize> =
+        labels.map(|label| page.find(&format!("<th scope=\"row\">intervene.edit.{label}<")).unwrap()).to_vec();
     assert!(at.is_sorted(), "by the values of the sweep: {at:?}");
     for folder in std::fs::read_dir(place.path("runs/small")).unwrap().map(|entry| entry.unwrap().path()) {
         assert!(!folder.is_dir() || folder.join("report.html").is_file(), "{}", folder.display());

@@ -44,7 +44,7 @@ fn agrees(place: &Place, run: &str, scalars: &Value) {
     }
     assert_eq!(scalars["train/tokens_per_second"].as_array().unwrap().len(), steps.len());
     let eval = &json(place, &format!("{run}/result.json"))["evals"][0];
-    let score = |tag: &str| scalars[format!("eval/test/accuracy{tag}")].as_array().unwrap().last().unwrap().clone();
+    let score = |tag: &str| scalars[format!("eval/test/exact_match{tag}")].as_array().unwrap().last().unwrap().clone();
     assert_eq!(score("")[0], steps.len());
     assert!((score("")[1].as_f64().unwrap() - eval["tuned"].as_f64().unwrap()).abs() < 1e-6);
     assert!((score("/untouched")[1].as_f64().unwrap() - eval["baseline"].as_f64().unwrap()).abs() < 1e-6);
@@ -70,7 +70,7 @@ fn a_run_writes_them_while_it_trains() {
     let folder = place.run_folder("runs", "small");
     let Some(scalars) = scalars(&place, &format!("{folder}/tensorboard")) else { return };
     agrees(&place, &folder, &scalars);
-    let scores = scalars["eval/test/accuracy"].as_array().unwrap();
+    let scores = scalars["eval/test/exact_match"].as_array().unwrap();
     let steps: Vec<u64> = scores.iter().map(|event| event[0].as_u64().unwrap()).collect();
     assert_eq!(steps, [3, 6, 8]);
 }

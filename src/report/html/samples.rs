@@ -28,9 +28,11 @@ struct View<'a> {
     paired: bool,
     /// Rows of the split; some of them may be left out.
     total: usize,
-    /// Number, prompt, gold, what the untouched model gave, what the tuned one gave; texts by their number.
-    rows: Vec<(usize, usize, usize, Option<Shown>, Option<Shown>)>,
+    rows: Vec<Sample>,
 }
+
+/// Number, prompt, gold, what the untouched model gave, what the tuned one gave; texts by their number.
+type Sample = (usize, usize, usize, Option<Shown>, Option<Shown>);
 
 /// What one of the two gave.
 #[derive(Serialize)]
