@@ -12,7 +12,6 @@ use crate::lock::{Drift, Kind, Lock, path_of};
 use crate::model::hub::Pin;
 use crate::plan::NUMERICS;
 use crate::report::shell::quoted;
-use crate::report::units;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;

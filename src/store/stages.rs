@@ -205,7 +205,7 @@ impl History {
         let others = self.pasts.iter().filter(|past| past.result.training_hash != training);
         let changes = others.map(|past| {
             let mut changes = changes(&past.plan.fields, &experiment.fields);
-            changes.retain(|change| decides_training(change));
+            changes.retain(decides_training);
             (changes, past)
         });
         let newest_first = |past: &Past| std::cmp::Reverse(past.changed);
