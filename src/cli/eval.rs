@@ -5,6 +5,7 @@ use super::events::Events;
 use super::lock;
 use super::output::Output;
 use super::progress::Progress;
+use super::report;
 use super::session::{Session, interruptible};
 use crate::diag::Result;
 use crate::digest;
@@ -40,6 +41,7 @@ pub fn eval(arguments: &EvalArgs, session: &Session, output: &Output) -> ExitCod
             ExitCode::from(130)
         }
         Ok(outcome) => {
+            report::refresh(&outcome.folder, output);
             let wanted = |name: &str| arguments.eval.as_deref().is_none_or(|eval| eval == name);
             let evals: Vec<_> = outcome.result.evals.iter().filter(|eval| wanted(&eval.name)).cloned().collect();
             if arguments.format.format == EventFormat::Json {

@@ -103,6 +103,14 @@ fn place(runs: &[Run]) -> PathBuf {
     }
 }
 
+/// Brings the page of a run up to date. A page that cannot be written is told, and harms no result.
+pub fn refresh(folder: &Path, output: &Output) {
+    let written = html::write(&[folder.to_path_buf()], &folder.join(PAGE), Live::No, &Cache::from_env());
+    if let Err(diagnostic) = written {
+        output.findings(&[*diagnostic], &Default::default());
+    }
+}
+
 /// What `reftc run` writes beside the results of one experiment: its report, and event files if they are asked for. Whatever goes
 /// wrong with them is shown and harms no run.
 pub struct Extras<'a> {

@@ -5,6 +5,7 @@ use super::events::Events;
 use super::lock;
 use super::output::Output;
 use super::progress::Progress;
+use super::report;
 use super::session::{Session, interruptible};
 use crate::digest;
 use crate::execute::experiment;
@@ -47,6 +48,7 @@ pub fn resume(arguments: &ResumeArgs, session: &Session, output: &Output) -> Exi
             return ExitCode::from(3);
         }
     };
+    report::refresh(&outcome.folder, output);
     events.ended(&outcome);
     if outcome.interrupted {
         let name = found.name();

@@ -49,8 +49,7 @@ fn an_interrupted_training_goes_on_with_the_same_bits() {
     assert!(done.stderr.contains("`reftc run spec.reft` goes on"), "{}", done.stderr);
     assert_eq!(done.stdout, "");
     let folder = place.run_folder("runs", "small");
-    let left =
-        ".lock checkpoints/last.safetensors env.json lock.json log.txt metrics.jsonl plan.json spec.reft stages.json";
+    let left = ".lock checkpoints/last.safetensors env.json lock.json log.txt metrics.jsonl plan.json report.html spec.reft stages.json";
     assert_eq!(place.files(&folder).join(" "), left);
     assert!(place.read(&format!("{folder}/log.txt")).ends_with("Z interrupted\n"));
 

@@ -15,7 +15,7 @@ fn a_run_folder_holds_all_that_was_done() {
     let read = |name: &str| place.read(&format!("{folder}/{name}"));
     let json = |name: &str| -> Value { serde_json::from_str(&read(name)).unwrap() };
     let expected = ".lock checkpoints/last.safetensors env.json eval/test.jsonl intervention/intervention.safetensors intervention/reft_config.json \
-                    lock.json log.txt metrics.jsonl plan.json result.json spec.reft timings.json";
+                    lock.json log.txt metrics.jsonl plan.json report.html result.json spec.reft timings.json";
     assert_eq!(place.files(&folder).join(" "), expected);
 
     assert_eq!(read("spec.reft"), SPEC);

@@ -47,7 +47,7 @@ fn plot(runs: &[Run], eval: &str) -> Option<String> {
     if let Some(majority) = all().find_map(|score| score.majority) {
         levels.push(Level { y: majority, name: format!("majority class {}", units::percent(majority)) });
     }
-    let intervals = points.iter().filter_map(|point| point.interval).flat_map(|interval| interval);
+    let intervals = points.iter().filter_map(|point| point.interval).flatten();
     let values: Vec<f64> =
         points.iter().map(|point| point.y).chain(levels.iter().map(|level| level.y)).chain(intervals).collect();
     let shares: Vec<f64> = points.iter().map(|point| point.x).collect();
