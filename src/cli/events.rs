@@ -34,8 +34,8 @@ pub enum Around<'a> {
     RunFailed { code: &'a str, message: &'a str, help: &'a [String] },
     /// Watched files were saved; whether what the spec denotes is another now, and whether the run under way was left for it.
     Saved { files: &'a [PathBuf], changed: bool, left: bool },
-    /// The spec has errors; nothing new is run.
-    SpecBroken { errors: usize },
+    /// The spec, or its lock, has errors, which are told as findings; nothing new is run.
+    SpecBroken,
     /// Nothing is under way until a file is saved.
     Watching { files: usize },
 }

@@ -6,7 +6,6 @@ use super::output::Output;
 use super::run::{Ready, all, ready};
 use super::session::{Session, abandon, begin_anew, is_interrupted, wake_on_interrupt};
 use crate::compile::compile;
-use crate::diag::Severity;
 use crate::execute::loaded::Models;
 use crate::plan::{Experiment, Hashes, Plan, PointValue};
 use crate::watch::Watcher;
@@ -36,7 +35,7 @@ pub fn watch(arguments: &RunArgs, session: &Session, models: &mut Models, output
             models.forget(&seen.changed);
             is_known = seen.is_known;
         } else {
-            events.around(&Around::SpecBroken { errors: 1 });
+            events.around(&Around::SpecBroken);
         }
         if is_interrupted() {
             return ExitCode::from(130);
@@ -123,12 +122,11 @@ fn look(
         seen.changed.extend(changed.iter().cloned());
         let compiled = compile(&arguments.spec, &arguments.settings, &session.world);
         follow(watcher, arguments, session);
-        let errors = compiled.diagnostics.iter().filter(|found| found.severity == Severity::Error).count();
-        if errors > 0 {
+        if compiled.has_errors() {
             saved(&changed, true, false, arguments, output);
             output.findings(&compiled.diagnostics, &compiled.sources);
             output.note("the run under way goes on");
-            arguments.events(output).around(&Around::SpecBroken { errors });
+            arguments.events(output).around(&Around::SpecBroken);
             seen.is_known = false;
             continue;
         }
