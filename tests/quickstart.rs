@@ -34,7 +34,12 @@ fn example() -> std::path::PathBuf {
 #[test]
 fn the_untouched_model_is_near_chance_and_the_tuned_one_is_right() {
     let folder = tempfile::tempdir().unwrap();
-    let reports = run(&example().join("quickstart.reft"), folder.path());
+    // A copy, for a run writes the lock of its spec.
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    for file in ["quickstart.reft", "data/train.jsonl", "data/test.jsonl"] {
+        std::fs::copy(example().join(file), folder.path().join(file)).unwrap();
+    }
+    let reports = run(&folder.path().join("quickstart.reft"), folder.path());
     let (baseline, tuned) = scores(&reports[0]);
     let baseline = baseline.unwrap();
     assert!((0.4..=0.6).contains(&baseline), "baseline {baseline}");
