@@ -21,7 +21,7 @@ pub struct Run {
 
 impl Run {
     /// The run in that folder, if it is a run folder.
-    fn at(path: PathBuf) -> Option<Self> {
+    pub fn at(path: PathBuf) -> Option<Self> {
         let record = ["stages.json", "result.json"].into_iter().find_map(|name| path.join(name).metadata().ok())?;
         let name = |path: Option<&Path>| path?.file_name().map(|name| name.to_string_lossy().into_owned());
         let digits = name(Some(&path))?;

@@ -8,6 +8,7 @@ use crate::difference::{Difference, FieldChange, Outline};
 use crate::intervention::tensor_file;
 use crate::plan::{Experiment, Field, Hashes, Schedule, ScheduleShape, Train};
 use serde::{Deserialize, Serialize};
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -52,11 +53,11 @@ pub enum State {
     Runs,
 }
 
-/// The earlier runs of an experiment.
+/// The earlier runs of an experiment. They are read when something is to run; what is finished needs its own folder only.
 pub struct History {
     experiment: String,
     runs: PathBuf,
-    pasts: Vec<Past>,
+    pasts: OnceCell<Vec<Past>>,
 }
 
 /// A training whose steps are the first ones of a longer one.
@@ -102,14 +103,9 @@ struct Reached {
 }
 
 impl History {
-    /// Reads the run folders of an experiment; what is damaged or of another version is left out.
+    /// The runs of an experiment in a folder of runs.
     pub fn read(runs: &Path, experiment: &str) -> Self {
-        let pasts = find::of(runs, experiment).into_iter().filter_map(|run| {
-            let result = read_result(&run.path).filter(|result| result.format == FORMAT)?;
-            let plan = serde_json::from_slice(&std::fs::read(run.path.join("plan.json")).ok()?).ok()?;
-            Some(Past { name: run.name(), folder: run.path, changed: run.changed, plan, result })
-        });
-        Self { experiment: experiment.to_owned(), runs: runs.to_path_buf(), pasts: pasts.collect() }
+        Self { experiment: experiment.to_owned(), runs: runs.to_path_buf(), pasts: OnceCell::new() }
     }
 
     /// Those beside a run folder, itself included.
@@ -122,9 +118,9 @@ impl History {
     /// The stages of a plan, in the order in which they run, on that kind of device.
     pub fn stages(&self, experiment: &Experiment, device: &str) -> Vec<Stage> {
         let folder = RunFolder::find(&self.runs, &self.experiment, &experiment.hashes.training);
-        let own = folder.as_deref().and_then(|folder| self.pasts.iter().find(|past| past.folder == folder));
-        let training = self.training(experiment, own, device);
-        let trained = own.filter(|_| training.state == State::Finished);
+        let own = folder.and_then(|folder| Past::read(find::Run::at(folder)?));
+        let training = self.training(experiment, own.as_ref(), device);
+        let trained = own.as_ref().filter(|_| training.state == State::Finished);
         let mut stages = vec![training];
         for eval in &experiment.evals {
             let hash = experiment.hashes.evals.get(&eval.name).cloned().unwrap_or_default();
@@ -132,6 +128,14 @@ impl History {
             stages.push(Stage { name: format!("eval {}", eval.name), hash, state, reasons });
         }
         stages
+    }
+
+    /// All that can be read; what is damaged or of another version is left out.
+    fn pasts(&self) -> &[Past] {
+        self.pasts.get_or_init(|| {
+            let runs = find::of(&self.runs, &self.experiment);
+            runs.into_iter().filter_map(Past::read).collect()
+        })
     }
 
     fn training(&self, experiment: &Experiment, own: Option<&Past>, device: &str) -> Stage {
@@ -181,7 +185,7 @@ impl History {
 
     fn of_the_same_course<'s>(&'s self, experiment: &'s Experiment) -> impl Iterator<Item = &'s Past> {
         let Hashes { course, training, .. } = &experiment.hashes;
-        self.pasts
+        self.pasts()
             .iter()
             .filter(move |past| past.plan.hashes.course == *course && past.result.training_hash != *training)
     }
@@ -202,7 +206,7 @@ impl History {
 
     /// What differs from the run that is most like this one; `None` where there is none with another training.
     fn nearest(&self, experiment: &Experiment, training: &str) -> Option<Vec<String>> {
-        let others = self.pasts.iter().filter(|past| past.result.training_hash != training);
+        let others = self.pasts().iter().filter(|past| past.result.training_hash != training);
         let changes = others.map(|past| {
             let mut changes = changes(&past.plan.fields, &experiment.fields);
             changes.retain(decides_training);
@@ -252,12 +256,20 @@ impl History {
 
     /// The folder of a run of this experiment in which the untouched model gave these outputs, and the name of the eval.
     pub fn untouched(&self, wanted: &Outputs, device: &str) -> Option<(&Path, &str)> {
-        self.pasts.iter().find_map(|past| {
+        self.pasts().iter().find_map(|past| {
             let same = |known: &Outputs| known.untouched == wanted.untouched;
             let mut evals = past.result.all_evals().filter(|record| record.baseline.is_some());
             let record = evals.find(|record| gives(record, device, same))?;
             Some((past.folder.as_path(), record.name.as_str()))
         })
+    }
+}
+
+impl Past {
+    fn read(run: find::Run) -> Option<Self> {
+        let result = read_result(&run.path).filter(|result| result.format == FORMAT)?;
+        let plan = serde_json::from_slice(&std::fs::read(run.path.join("plan.json")).ok()?).ok()?;
+        Some(Self { name: run.name(), folder: run.path, changed: run.changed, plan, result })
     }
 }
 
