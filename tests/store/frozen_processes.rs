@@ -55,7 +55,10 @@ fn a_killed_writer_leaves_nothing_wrong() {
             std::thread::yield_now();
         }
         writer.kill().unwrap();
-        assert!(!writer.wait().unwrap().success());
+        if writer.wait().unwrap().success() {
+            // On a busy machine it may have ended by itself.
+            return false;
+        }
 
         let caught = unfinished();
         let cache = open(folder.path(), PLENTY);
