@@ -7,7 +7,7 @@ mod specs;
 mod tools;
 
 pub use listing::{CompareArgs, GcArgs, Group, ListArgs, RunsArgs, RunsCommand, ShowArgs, TableFormat};
-pub use parts::{CacheArgs, DeviceArgs, EventFormat, FormatArgs, MeansArgs};
+pub use parts::{CacheArgs, DeviceArgs, FormatArgs, MeansArgs};
 pub use running::{EvalArgs, GenerateArgs, ReportArgs, ResumeArgs, RunArgs};
 pub use specs::{CheckArgs, DiffArgs, FmtArgs, LockArgs, PlanArgs};
 pub use tools::{CompletionsArgs, DescribeArgs, DoctorArgs, ExamplesArgs, ExplainArgs, InitArgs, LspArgs, SchemaArgs};

@@ -1,6 +1,6 @@
 //! `reftc eval`
 
-use super::args::{EvalArgs, EventFormat};
+use super::args::EvalArgs;
 use super::events::Events;
 use super::lock;
 use super::output::Output;
@@ -24,7 +24,7 @@ pub fn eval(arguments: &EvalArgs, session: &Session, output: &Output) -> ExitCod
         Err(code) => return code,
     };
     let mut progress = Progress::new(output);
-    let events = Events::new(arguments.format.format == EventFormat::Json, output);
+    let events = Events::new(arguments.format.is_json(), output);
     let mut is_changed = false;
     let outcome = find::run(&arguments.runs, &arguments.run).and_then(|found| {
         let changed = lock::changed_since(&found.path, session, output)?;
@@ -44,7 +44,7 @@ pub fn eval(arguments: &EvalArgs, session: &Session, output: &Output) -> ExitCod
             report::refresh(&outcome.folder, output);
             let wanted = |name: &str| arguments.eval.as_deref().is_none_or(|eval| eval == name);
             let evals: Vec<_> = outcome.result.evals.iter().filter(|eval| wanted(&eval.name)).cloned().collect();
-            if arguments.format.format == EventFormat::Json {
+            if arguments.format.is_json() {
                 events.ended(&outcome);
             } else if arguments.json {
                 output.data(&format!("{}\n", digest::json(&evals)));

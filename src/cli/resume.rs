@@ -1,6 +1,6 @@
 //! `reftc resume`
 
-use super::args::{EventFormat, ResumeArgs};
+use super::args::ResumeArgs;
 use super::events::Events;
 use super::lock;
 use super::output::Output;
@@ -27,7 +27,7 @@ pub fn resume(arguments: &ResumeArgs, session: &Session, output: &Output) -> Exi
         Err(code) => return code,
     };
     output.note(&found.name());
-    let events = Events::new(arguments.format.format == EventFormat::Json, output);
+    let events = Events::new(arguments.format.is_json(), output);
     let mut progress = Progress::new(output);
     let outcome = interruptible(|interrupt| {
         lock::unchanged(&found.path, session)?;
@@ -60,7 +60,7 @@ pub fn resume(arguments: &ResumeArgs, session: &Session, output: &Output) -> Exi
     }
     if arguments.json {
         output.data(&format!("{}\n", digest::json(&outcome.result)));
-    } else if arguments.format.format == EventFormat::Human {
+    } else if !arguments.format.is_json() {
         output.data(&table::results(&outcome.result.evals).text(output.style()));
     }
     output.note(&format!("run folder: {}", outcome.folder.display()));

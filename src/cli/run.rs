@@ -1,6 +1,6 @@
 //! `reftc run`
 
-use super::args::{EventFormat, RunArgs};
+use super::args::RunArgs;
 use super::events::Events;
 use super::lock;
 use super::output::Output;
@@ -44,8 +44,6 @@ pub fn run(arguments: &RunArgs, session: &Session, output: &Output) -> ExitCode 
 /// A spec without errors, and what of it is to run.
 pub struct Ready {
     pub compiled: Compiled,
-    /// The plan of the whole spec, and of what was asked for.
-    pub all: Plan,
     pub plan: Plan,
 }
 
@@ -66,7 +64,7 @@ pub fn ready(arguments: &RunArgs, session: &Session, models: &mut Models, output
     let plan = select(&compiled, arguments.experiment.as_deref(), arguments.means.means(), output)?;
     if !plan.experiments.iter().any(|experiment| experiment.hashes.provisional) {
         lock::keep(arguments, &compiled, session, output)?;
-        return Ok(Ready { all: compiled.plan(arguments.means.means()), compiled, plan });
+        return Ok(Ready { compiled, plan });
     }
     if arguments.locked {
         lock::refuse_drift(&arguments.spec, &compiled, session, output)?;
@@ -86,7 +84,7 @@ pub fn ready(arguments: &RunArgs, session: &Session, models: &mut Models, output
     compiled.diagnostics.retain(|diagnostic| !shown.contains(diagnostic));
     let plan = select(&compiled, arguments.experiment.as_deref(), arguments.means.means(), output)?;
     lock::keep(arguments, &compiled, session, output)?;
-    Ok(Ready { all: compiled.plan(arguments.means.means()), compiled, plan })
+    Ok(Ready { compiled, plan })
 }
 
 /// Runs every experiment, until one is interrupted or `is_left` for another spec.
@@ -97,7 +95,7 @@ pub fn all(
     is_left: &dyn Fn() -> bool,
     output: &Output,
 ) -> ExitCode {
-    let Ready { compiled, plan, .. } = ready;
+    let Ready { compiled, plan } = ready;
     let library = compiled.library();
     let mut outcomes: Vec<Option<Outcome>> = Vec::new();
     for (number, experiment) in plan.experiments.iter().enumerate() {
@@ -181,12 +179,12 @@ pub fn all(
 impl RunArgs {
     /// Where what happens is written as lines of JSON, if it is.
     pub fn events<'a>(&self, output: &'a Output) -> Events<'a> {
-        Events::new(self.format.format == EventFormat::Json, output)
+        Events::new(self.format.is_json(), output)
     }
 
     /// Whether stdout is read by programs.
     fn is_for_programs(&self) -> bool {
-        self.json || self.format.format == EventFormat::Json
+        self.json || self.format.is_json()
     }
 }
 

@@ -117,6 +117,7 @@ fn look(
     output: &Output,
 ) -> Seen {
     let mut seen = Seen { changed: Vec::new(), is_known: true };
+    let before = ready.compiled.plan(arguments.means.means());
     let end = || is_over.load(Ordering::SeqCst) || is_interrupted();
     while let Some(changed) = watcher.wait(end) {
         seen.changed.extend(changed.iter().cloned());
@@ -130,10 +131,10 @@ fn look(
             seen.is_known = false;
             continue;
         }
-        let quiet = compiled.plan(arguments.means.means());
-        let is_same = denotations(&quiet) == denotations(&ready.all);
+        let now = compiled.plan(arguments.means.means());
+        let is_same = denotations(&now) == denotations(&before);
         let leaves = !is_same && !arguments.queue;
-        seen.is_known = is_same && meanings(&quiet) == meanings(&ready.all);
+        seen.is_known = is_same && meanings(&now) == meanings(&before);
         saved(&changed, !is_same, leaves, arguments, output);
         match (is_same, leaves) {
             (true, _) => output.note("nothing that decides a result has changed; the run under way goes on"),
@@ -165,8 +166,8 @@ fn denotes_the_same(before: &Ready, arguments: &RunArgs, session: &Session) -> b
     if compiled.has_errors() {
         return false;
     }
-    let plan = compiled.plan(arguments.means.means());
-    denotations(&plan) == denotations(&before.all) && meanings(&plan) == meanings(&before.all)
+    let (before, now) = (before.compiled.plan(arguments.means.means()), compiled.plan(arguments.means.means()));
+    denotations(&now) == denotations(&before) && meanings(&now) == meanings(&before)
 }
 
 /// What decides every result of a plan.

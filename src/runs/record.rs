@@ -4,7 +4,7 @@ use crate::difference::by_role;
 use crate::plan::{Field, Hashes, Parameters};
 use crate::store::environment::Environment;
 use crate::store::find::{self, Run};
-use crate::store::result::RunResult;
+use crate::store::result::{RunResult, TrainingTime};
 use crate::store::run_folder::read_result;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -61,17 +61,10 @@ pub struct PlannedTraining {
     pub rows: usize,
 }
 
-/// How long the training took.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Timing {
-    pub seconds: f64,
-    /// Prompt and target tokens of training rows in a second.
-    pub tokens_per_second: f64,
-}
-
+/// What of `timings.json` is asked for, and what older records have of it.
 #[derive(Deserialize)]
 struct Timings {
-    training: Option<Timing>,
+    training: Option<TrainingTime>,
 }
 
 impl State {
@@ -128,7 +121,7 @@ impl Record {
     }
 
     /// How long the finished training took.
-    pub fn timing(&self) -> Option<Timing> {
+    pub fn timing(&self) -> Option<TrainingTime> {
         self.result.training.as_ref()?;
         // Older folders have it in their record.
         let files = ["timings.json", "stages.json", "result.json"];

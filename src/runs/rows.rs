@@ -1,12 +1,12 @@
 //! The rows of an evaluation, and which rows of two evaluations are the same.
 
 use super::record::Record;
-use serde::Deserialize;
+use crate::store::eval_rows::{EvalLine, lines};
+use crate::store::result::eval_path;
 use std::collections::BTreeMap;
 
 /// What the tuned model made of a row, as `eval/NAME.jsonl` holds it.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EvalRow {
     /// The number of the row in its split.
     pub row: usize,
@@ -19,18 +19,11 @@ pub struct EvalRow {
 }
 
 /// The loss of the target of a row.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Loss {
     /// Natural logarithms, over all tokens.
     pub sum: f64,
     pub tokens: usize,
-}
-
-#[derive(Deserialize)]
-struct Line {
-    subject: String,
-    #[serde(flatten)]
-    row: EvalRow,
 }
 
 /// The rows that two evaluations share.
@@ -44,10 +37,20 @@ pub struct Pairs {
 impl Record {
     /// The rows of one of its evals by the tuned model; empty where the file is missing. Lines that cannot be read are left out.
     pub fn rows(&self, eval: &str) -> Vec<EvalRow> {
-        let text =
-            std::fs::read_to_string(self.run.path.join("eval").join(format!("{eval}.jsonl"))).unwrap_or_default();
-        let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
-        lines.filter(|line| line.subject == "tuned").map(|line| line.row).collect()
+        let bytes = std::fs::read(eval_path(&self.run.path, eval)).unwrap_or_default();
+        lines(&bytes).filter(|line| line.subject == "tuned").filter_map(EvalRow::of).collect()
+    }
+}
+
+impl EvalRow {
+    /// `None` where the loss was no number, with which nothing can be compared.
+    fn of(line: EvalLine) -> Option<Self> {
+        let EvalLine { row, prompt, output, answer, gold, correct, loss, .. } = line;
+        let loss = match loss {
+            Some(loss) => Some(Loss { sum: loss.sum?, tokens: loss.tokens }),
+            None => None,
+        };
+        Some(Self { row, prompt, output, answer, gold, correct, loss })
     }
 }
 

@@ -4,6 +4,7 @@ pub mod atomic;
 pub mod cache;
 pub mod clock;
 pub mod environment;
+pub mod eval_rows;
 pub mod find;
 pub mod frozen;
 pub mod metrics;

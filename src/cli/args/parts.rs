@@ -60,6 +60,13 @@ pub struct FormatArgs {
     pub format: EventFormat,
 }
 
+impl FormatArgs {
+    /// Whether stdout has a line for each event.
+    pub fn is_json(self) -> bool {
+        self.format == EventFormat::Json
+    }
+}
+
 /// For whom events are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum EventFormat {

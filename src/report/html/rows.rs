@@ -1,7 +1,7 @@
 //! The rows of an eval, the untouched model's beside the tuned one's.
 
 use crate::statistics::{Interval, scores};
-use serde::Deserialize;
+use crate::store::eval_rows::{Choice, EvalLine, Loss, lines};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -32,40 +32,6 @@ pub struct Output {
     pub scores: Vec<Choice>,
 }
 
-/// The summed loss of a target, and its tokens.
-#[derive(Clone, Copy, Deserialize)]
-pub struct Loss {
-    #[serde(default)]
-    pub sum: Option<f64>,
-    pub tokens: usize,
-}
-
-/// A choice and its log-likelihood.
-#[derive(Deserialize)]
-pub struct Choice {
-    pub choice: String,
-    pub score: Option<f64>,
-}
-
-#[derive(Deserialize)]
-struct Line {
-    subject: String,
-    row: usize,
-    prompt: String,
-    #[serde(default)]
-    output: String,
-    #[serde(default)]
-    answer: Option<String>,
-    #[serde(default)]
-    gold: String,
-    #[serde(default)]
-    correct: bool,
-    #[serde(default)]
-    loss: Option<Loss>,
-    #[serde(default)]
-    scores: Vec<Choice>,
-}
-
 /// How many rows the edit made right, and how many wrong.
 #[derive(Clone, Copy, Default)]
 pub struct Flips {
@@ -78,9 +44,8 @@ impl EvalRows {
     pub fn read(path: &Path, name: impl Into<String>) -> Self {
         let bytes = std::fs::read(path).unwrap_or_default();
         let mut rows: BTreeMap<usize, Row> = BTreeMap::new();
-        for line in bytes.split(|&byte| byte == b'\n') {
-            let Ok(line) = serde_json::from_slice::<Line>(line) else { continue };
-            let Line { subject, row, prompt, output, answer, gold, correct, loss, scores } = line;
+        for line in lines(&bytes) {
+            let EvalLine { subject, row, prompt, output, answer, gold, correct, loss, scores } = line;
             let output = Output { text: output, answer, correct, loss, scores };
             let row = rows.entry(row).or_insert(Row { number: row, prompt, gold, baseline: None, tuned: None });
             match subject.as_str() {
